@@ -1,0 +1,1 @@
+"""Verdicts: what patch scans and policies report into."""

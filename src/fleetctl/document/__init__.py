@@ -1,0 +1,1 @@
+"""SSM Command documents: checked, filled with parameters, and turned into steps."""

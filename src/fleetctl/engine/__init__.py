@@ -1,0 +1,1 @@
+"""Fan out over hosts: rate control, budgets, statuses, the append-only ledger. It prints nothing."""

@@ -1,0 +1,1 @@
+"""Who: inventories, sources and selectors."""

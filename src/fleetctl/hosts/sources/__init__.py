@@ -1,0 +1,1 @@
+"""Inventory sources, one file each."""

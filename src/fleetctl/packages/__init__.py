@@ -1,0 +1,1 @@
+"""How each package manager is asked, and how its answer is read."""

@@ -1,0 +1,1 @@
+"""Patch Manager: what each host lacks, by baseline."""

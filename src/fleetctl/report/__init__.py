@@ -1,0 +1,1 @@
+"""How results are told to machines: one file per format."""

@@ -1,0 +1,1 @@
+"""Run Command: one order to many hosts."""

@@ -1,0 +1,1 @@
+"""Where things are kept: the project on disk, its settings, and run directories."""

@@ -1,0 +1,1 @@
+"""How to reach hosts: one protocol, one file per way."""
