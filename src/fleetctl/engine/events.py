@@ -1,0 +1,60 @@
+"""What happens in a run, as it happens. The engine prints nothing: views, notifiers and logs observe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from fleetctl.model import Host, Outcome
+
+__all__ = ["Event", "HostConnecting", "HostEnded", "HostStarted", "Note", "Observer", "RunEnded", "RunStarted"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """A run begins; the ledger exists."""
+
+    run_id: str
+    hosts: tuple[Host, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HostConnecting:
+    """A host's turn has come; nothing was sent to it yet. `attempt` counts from 1."""
+
+    host: Host
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class HostStarted:
+    """The intent is on disk and the work starts."""
+
+    host: Host
+
+
+@dataclass(frozen=True, slots=True)
+class HostEnded:
+    """An invocation has come to its end, whether or not it ever started."""
+
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something the operator should read now: a budget is spent, an interrupt was taken."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """All invocations have ended; the report is written."""
+
+    run_id: str
+    status: str
+
+
+Event: TypeAlias = RunStarted | HostConnecting | HostStarted | HostEnded | Note | RunEnded
+Observer: TypeAlias = Callable[[Event], None]
