@@ -8,7 +8,16 @@ from typing import TypeAlias
 
 from fleetctl.model import Host, Outcome
 
-__all__ = ["Event", "HostConnecting", "HostEnded", "HostStarted", "Note", "Observer", "RunEnded", "RunStarted"]
+__all__ = [
+    "Event",
+    "HostConnecting",
+    "HostEnded",
+    "HostStarted",
+    "Note",
+    "Observer",
+    "RunEnded",
+    "RunStarted",
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,5 +115,9 @@ class Session:
         if code == 0:
             return replace(outcome, response_code=0)
         return replace(
-            outcome, status=Status.FAILED, reason=Reason.EXIT_CODE, message=f"exit code {code}", response_code=code
+            outcome,
+            status=Status.FAILED,
+            reason=Reason.EXIT_CODE,
+            message=f"exit code {code}",
+            response_code=code,
         )

@@ -1,0 +1,132 @@
+"""The append-only record of a run: intent before the act, result after, each line bound to the one before.
+
+Each line of `events.jsonl` is one JSON object with `seq`, `at` (UTC), `type`, `prev` and the fields of its type. `prev` is the SHA-256 of
+the line before without its newline; of `run.json` for the first. So no line can be changed, dropped or put elsewhere unseen,
+except at the end, which only an anchor outside this machine can protect.
+
+One flush to disk serves every record that waits for one: hundreds of hosts start in a few commits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from fleetctl.errors import StateFolderError
+
+__all__ = ["Ledger"]
+
+# Seconds that a result may wait for company on its way to disk.
+_FLUSH_AFTER = 0.05
+
+
+def _look_away(task: asyncio.Task[None]) -> None:
+    """Retrieve a failure that nobody waited for; the next `commit` meets the same full disk and raises it."""
+    if not task.cancelled():
+        task.exception()
+
+
+class Ledger:
+    """Writes one run's events.
+
+    Args:
+        path: `events.jsonl`; made here, must not exist.
+        first: what the first record is bound to: the bytes of `run.json`.
+
+    Raises:
+        StateFolderError: it cannot be made.
+    """
+
+    def __init__(self, path: Path, *, first: bytes) -> None:
+        self._path = path
+        self._previous = sha256(first).hexdigest()
+        self._sequence = 0
+        self._lines: list[bytes] = []
+        self._appended = 0
+        self._durable = 0
+        self._flushing: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        try:
+            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        except OSError as exc:
+            raise StateFolderError(f"{path} cannot be made: {exc.strerror}") from exc
+
+    def append(self, type_: str, **fields: Any) -> None:
+        """Add a record; it is on disk after the next `commit`. Fields that are None or empty are left out."""
+        self._sequence += 1
+        record = {
+            "seq": self._sequence,
+            "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "type": type_,
+        }
+        record |= {key: value for key, value in fields.items() if value not in (None, "")}
+        record["prev"] = self._previous
+        line = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode(
+            "utf-8", "surrogateescape"
+        )
+        self._previous = sha256(line).hexdigest()
+        self._lines.append(line)
+        self._appended += 1
+
+    async def commit(self) -> None:
+        """Return when everything appended so far is on disk.
+
+        Raises:
+            StateFolderError: it cannot be written (disk full); nothing more must be started.
+        """
+        wanted = self._appended
+        while self._durable < wanted:
+            if self._flushing is None:
+                self._flushing = asyncio.ensure_future(self._flush())
+            await asyncio.shield(self._flushing)
+
+    def flush_soon(self) -> None:
+        """Bring what was appended to disk shortly, without anybody waiting for it: results, which come after the act."""
+        if self._timer is None and self._flushing is None:
+            self._timer = asyncio.get_running_loop().call_later(_FLUSH_AFTER, self._flush_now)
+
+    def _flush_now(self) -> None:
+        self._timer = None
+        if self._lines and self._flushing is None:
+            self._flushing = asyncio.ensure_future(self._flush())
+            self._flushing.add_done_callback(_look_away)
+
+    async def _flush(self) -> None:
+        lines, self._lines = self._lines, []
+        try:
+            await asyncio.get_running_loop().run_in_executor(None, self._write, b"\n".join(lines) + b"\n")
+            self._durable += len(lines)
+        except BaseException:
+            self._lines[:0] = lines
+            raise
+        finally:
+            self._flushing = None
+
+    def _write(self, data: bytes) -> None:
+        try:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(self._fd, rest) :]
+            os.fdatasync(self._fd)
+        except OSError as exc:
+            raise StateFolderError(
+                f"{self._path} cannot be written: {exc.strerror}",
+                hint="free some disk space; started hosts were let finish",
+            ) from exc
+
+    async def close(self) -> None:
+        """Write what is left, and close."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        try:
+            await self.commit()
+        finally:
+            if self._fd >= 0:
+                os.close(self._fd)
+                self._fd = -1

@@ -1,0 +1,200 @@
+"""The result of a run, in SSM's words: `report.json` and everything that is told from it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from fleetctl.model import Outcome, Status
+
+__all__ = ["exit_code", "invocation_json", "run_report", "run_schema", "run_status"]
+
+_COPIED = (
+    "CommandId",
+    "DocumentName",
+    "Comment",
+    "Parameters",
+    "RequestedDateTime",
+    "RequestedBy",
+    "FleetctlVersion",
+    "Selector",
+    "TargetCount",
+    "MaxConcurrency",
+    "MaxErrors",
+    "MaxUnreachable",
+    "TimeoutSeconds",
+    "ConnectTimeoutSeconds",
+)
+
+
+def run_status(outcomes: Iterable[Outcome], *, interrupted: bool = False) -> str:
+    """Return the run's StatusDetails (SSM: Command StatusDetails).
+
+    `Success` needs at least one host that succeeded and none that failed; unreachable hosts beside successful ones make it
+    `Incomplete`, which SSM calls Success and which misleads; nothing but unreachable hosts is `Undeliverable`.
+    """
+    seen = Counter(outcome.status for outcome in outcomes)
+    if interrupted and (seen[Status.CANCELLED] or not seen):
+        return "Cancelled"
+    if seen[Status.TERMINATED]:
+        return "Terminated"
+    if seen[Status.FAILED] or seen[Status.UNKNOWN]:
+        return "Failed"
+    if seen[Status.TIMED_OUT]:
+        return "TimedOut"
+    if seen[Status.UNDELIVERABLE]:
+        return "Incomplete" if seen[Status.SUCCESS] or seen[Status.SKIPPED] else "Undeliverable"
+    return "Success"
+
+
+def exit_code(outcomes: Iterable[Outcome], *, interrupted: bool = False) -> int:
+    """Return what the process exits with: 130 interrupted, 3 a host failed, 4 hosts unreachable and none failed, 0 all well."""
+    seen = {outcome.status for outcome in outcomes}
+    if interrupted:
+        return 130
+    if seen & {Status.FAILED, Status.TIMED_OUT, Status.UNKNOWN, Status.CANCELLED}:
+        return 3
+    if Status.UNDELIVERABLE in seen:
+        return 4
+    return 3 if Status.TERMINATED in seen else 0
+
+
+def invocation_json(outcome: Outcome) -> dict[str, Any]:
+    """Return one host's share as SSM's CommandInvocation; what does not apply is left out."""
+    elapsed = (outcome.ended - outcome.started).total_seconds() if outcome.started and outcome.ended else None
+    optional = {
+        "Reason": outcome.reason.value if outcome.reason else None,
+        "Message": outcome.message or None,
+        "Hint": outcome.hint or None,
+        "Signal": outcome.signal,
+        "ExecutionStartDateTime": outcome.started.isoformat(timespec="milliseconds")
+        if outcome.started
+        else None,
+        "ExecutionEndDateTime": outcome.ended.isoformat(timespec="milliseconds") if outcome.ended else None,
+        "ElapsedSeconds": round(elapsed, 3) if elapsed is not None else None,
+        "StandardOutputDigest": outcome.stdout_digest or None,
+        "StandardErrorDigest": outcome.stderr_digest or None,
+        "Data": dict(outcome.data) or None,
+    }
+    return {
+        "InstanceId": outcome.host,
+        "Status": outcome.status.value,
+        "StatusDetails": outcome.status_details,
+        "ResponseCode": outcome.response_code,
+        "ConnectAttempts": outcome.attempts,
+        "StandardOutputBytes": outcome.stdout_bytes,
+        "StandardErrorBytes": outcome.stderr_bytes,
+        **{key: value for key, value in optional.items() if value is not None},
+    }
+
+
+def run_report(
+    run: Mapping[str, Any], outcomes: Iterable[Outcome], *, status: str, ended: datetime
+) -> dict[str, Any]:
+    """Return the report of a run.
+
+    Args:
+        run: what `run.json` holds.
+        outcomes: one for each host, in the run's order.
+        status: as `run_status` says.
+        ended: aware UTC.
+    """
+    outcomes = list(outcomes)
+    seen = Counter(outcome.status for outcome in outcomes)
+    reasons = Counter(o.reason.value for o in outcomes if o.reason is not None)
+    return {
+        "SchemaVersion": "1.0",
+        **{key: run[key] for key in _COPIED},
+        "Status": status,
+        "EndedDateTime": ended.isoformat(timespec="milliseconds"),
+        "CompletedCount": len(outcomes),
+        "ErrorCount": sum(count for name, count in seen.items() if name.is_error),
+        "UndeliverableCount": seen[Status.UNDELIVERABLE],
+        "Counts": {name.value: seen[name] for name in Status if seen[name]},
+        "Reasons": dict(sorted(reasons.items())),
+        "Invocations": [invocation_json(outcome) for outcome in outcomes],
+    }
+
+
+def run_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of `report.json` and of `fleetctl run --format json`."""
+    count = {"type": "integer", "minimum": 0}
+    time = {"type": "string", "format": "date-time"}
+    text = {"type": "string"}
+    invocation = {
+        "type": "object",
+        "required": ["InstanceId", "Status", "StatusDetails", "ResponseCode"],
+        "properties": {
+            "InstanceId": {**text, "description": "the host's name"},
+            "Status": {"enum": [status.value for status in Status]},
+            "StatusDetails": text,
+            "ResponseCode": {
+                "type": "integer",
+                "description": "exit code; -1: never started, or ended by a signal",
+            },
+            "Reason": {**text, "description": "class of what went wrong; docs/reference/reasons.md"},
+            "Message": text,
+            "Hint": text,
+            "Signal": text,
+            "ConnectAttempts": count,
+            "ExecutionStartDateTime": time,
+            "ExecutionEndDateTime": time,
+            "ElapsedSeconds": {"type": "number", "minimum": 0},
+            "StandardOutputBytes": count,
+            "StandardErrorBytes": count,
+            "StandardOutputDigest": {
+                **text,
+                "description": "BLAKE2b-128, hexadecimal; equal output, equal digest",
+            },
+            "StandardErrorDigest": text,
+            "StandardOutputContent": {**text, "description": "only with --format json on the command line"},
+            "StandardErrorContent": text,
+            "Data": {"type": "object", "description": "what the task made of the output"},
+        },
+        "additionalProperties": False,
+    }
+    properties: dict[str, Any] = {
+        "SchemaVersion": {"const": "1.0"},
+        "CommandId": text,
+        "DocumentName": text,
+        "Comment": text,
+        "Parameters": {"type": "object"},
+        "RequestedDateTime": time,
+        "EndedDateTime": time,
+        "RequestedBy": {"type": "object"},
+        "FleetctlVersion": text,
+        "Selector": text,
+        "TargetCount": count,
+        "MaxConcurrency": text,
+        "MaxErrors": text,
+        "MaxUnreachable": text,
+        "TimeoutSeconds": {"type": "number"},
+        "ConnectTimeoutSeconds": {"type": "number"},
+        "Status": {
+            "enum": [
+                "Success",
+                "Failed",
+                "TimedOut",
+                "Incomplete",
+                "Undeliverable",
+                "Terminated",
+                "Cancelled",
+            ]
+        },
+        "CompletedCount": count,
+        "ErrorCount": count,
+        "UndeliverableCount": count,
+        "Counts": {"type": "object", "additionalProperties": count},
+        "Reasons": {"type": "object", "additionalProperties": count},
+        "Invocations": {"type": "array", "items": invocation},
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "fleetctl run report",
+        "type": "object",
+        "required": ["SchemaVersion", "CommandId", "Status", "TargetCount", "Invocations"],
+        "properties": properties,
+        "additionalProperties": False,
+    }

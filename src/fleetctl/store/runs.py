@@ -1,0 +1,183 @@
+"""Run folders: where everything about one run lies.
+
+runs/<run-id>/run.json           who, when, what, selector, hosts, versions
+              events.jsonl       append-only, hash-chained
+              out/<host>/stdout  raw bytes, made with the first byte
+              out/<host>/stderr
+              out/<host>/<step>/stdout ...
+              report.json        the result
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+from fleetctl.errors import NotFoundError, StateFolderError
+
+__all__ = ["RunFolder", "Runs", "file_name", "new_run_id", "write_json"]
+
+
+def new_run_id(now: datetime) -> str:
+    """Return a name that sorts by time and that two controllers will not both choose: `20261123T204512-7f3a9c`."""
+    return f"{now.astimezone(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+
+
+def file_name(name: str) -> str:
+    """Make a host's or step's name one file name, reversibly: `/`, `%`, control characters and leading dots are escaped."""
+    quoted = quote(name, safe="@:+,=[]{}() ~!$&';")
+    return "%2E" + quoted[1:] if quoted.startswith(".") else quoted
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write JSON so that a reader sees the old file or the new one, never half of one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("w", encoding="utf-8") as file:
+        json.dump(data, file, ensure_ascii=False, indent=1)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """One run's folder. Reading a part that is not there raises NotFoundError."""
+
+    path: Path
+
+    @property
+    def run_id(self) -> str:
+        """The run's id, which is the folder's name."""
+        return self.path.name
+
+    @property
+    def events(self) -> Path:
+        """Path of the ledger."""
+        return self.path / "events.jsonl"
+
+    @property
+    def report_path(self) -> Path:
+        """Path of the report; absent while the run goes on, or was killed."""
+        return self.path / "report.json"
+
+    def output(self, host: str, step: str = "") -> Path:
+        """Return the folder of one host's output; it may not exist."""
+        folder = self.path / "out" / file_name(host)
+        return folder / file_name(step) if step else folder
+
+    def hosts_with_output(self) -> list[str]:
+        """Return the names of the hosts that printed anything."""
+        folder = self.path / "out"
+        return sorted(unquote(item.name) for item in folder.iterdir()) if folder.is_dir() else []
+
+    def steps(self, host: str) -> list[str]:
+        """Return the names of the steps whose output is kept apart for a host."""
+        folder = self.output(host)
+        return (
+            [unquote(item.name) for item in sorted(folder.iterdir()) if item.is_dir()]
+            if folder.is_dir()
+            else []
+        )
+
+    def read_output(self, host: str, stream: str, step: str = "") -> bytes:
+        """Return stored bytes; empty if nothing was printed."""
+        try:
+            return (self.output(host, step) / stream).read_bytes()
+        except FileNotFoundError:
+            return b""
+
+    def write_run(self, data: dict[str, Any]) -> None:
+        """Write `run.json`."""
+        write_json(self.path / "run.json", data)
+
+    def write_report(self, data: dict[str, Any]) -> None:
+        """Write `report.json`."""
+        write_json(self.report_path, data)
+
+    def run(self) -> dict[str, Any]:
+        """Read `run.json`."""
+        return self._read("run.json")
+
+    def report(self) -> dict[str, Any]:
+        """Read `report.json`."""
+        return self._read("report.json")
+
+    def _read(self, name: str) -> dict[str, Any]:
+        try:
+            data = json.loads((self.path / name).read_bytes())
+        except FileNotFoundError:
+            hint = "the run is still going on, or was killed" if name == "report.json" else None
+            raise NotFoundError(f"run {self.run_id} has no {name}", hint=hint) from None
+        except ValueError as exc:
+            raise StateFolderError(f"{self.path / name} is damaged: {exc}") from exc
+        if not isinstance(data, dict):
+            raise StateFolderError(f"{self.path / name} is damaged: it holds no object")
+        return data
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """All run folders below one state folder."""
+
+    path: Path
+
+    def create(self, run_id: str) -> RunFolder:
+        """Make the folder of a new run.
+
+        Raises:
+            StateFolderError: it cannot be written, or that run exists.
+        """
+        folder = self.path / run_id
+        try:
+            folder.mkdir(mode=0o700)
+            (folder / "out").mkdir(mode=0o700)
+        except OSError as exc:
+            raise StateFolderError(f"{folder} cannot be made: {exc.strerror}") from exc
+        return RunFolder(folder)
+
+    def __iter__(self) -> Iterator[RunFolder]:
+        """Yield runs, the newest first."""
+        if not self.path.is_dir():
+            return
+        names = sorted((item.name for item in os.scandir(self.path) if item.is_dir()), reverse=True)
+        for name in names:
+            if (self.path / name / "run.json").is_file():
+                yield RunFolder(self.path / name)
+
+    def find(self, name: str) -> RunFolder:
+        """Return the run of that id, or of that unambiguous part of one; `last` is the newest.
+
+        Raises:
+            NotFoundError: none, or several.
+        """
+        if name in {"last", "@last"}:
+            for folder in self:
+                return folder
+            raise NotFoundError(
+                "there are no runs yet", hint="start one with: fleetctl run TARGETS -- COMMAND"
+            )
+        if "/" not in name and (self.path / name / "run.json").is_file():
+            return RunFolder(self.path / name)
+        matching = [folder for folder in self if name and name in folder.run_id]
+        if len(matching) == 1:
+            return matching[0]
+        if matching:
+            listed = ", ".join(folder.run_id for folder in matching[:5])
+            raise NotFoundError(f"'{name}' fits {len(matching)} runs", hint=f"write more of it: {listed}")
+        raise NotFoundError(f"no run '{name}'", hint="see them with: fleetctl runs list")
+
+    def remove(self, folder: RunFolder) -> None:
+        """Delete a run, with all it kept."""
+        try:
+            shutil.rmtree(folder.path)
+        except OSError as exc:
+            raise StateFolderError(f"{folder.path} cannot be removed: {exc.strerror}") from exc
