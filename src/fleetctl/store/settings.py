@@ -95,8 +95,8 @@ def settings_model() -> type[BaseModel]:
 
         model_config = ConfigDict(extra="forbid")
         inventory: list[str] = Field([], description="inventory files and folders; default inventories/")
-        run: Run = Field(default_factory=Run)
-        ssh: Ssh = Field(default_factory=Ssh)
+        run: Run = Field(default_factory=lambda: Run())
+        ssh: Ssh = Field(default_factory=lambda: Ssh())
         password_command: list[str] = Field([], description="argv that prints a password")
         vars: dict[str, Any] = Field({}, description="values for templates, weaker than those of hosts")
 

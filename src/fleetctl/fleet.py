@@ -1,0 +1,221 @@
+"""The composition root: reads the project and hands out the services, so that all that the command line does is a Python call.
+
+    from fleetctl.fleet import Fleet
+
+    fleet = Fleet.open()
+    result = fleet.run("web,&env=prod", "uptime")
+    for outcome in result.outcomes:
+        print(outcome.host, outcome.status, result.folder.read_output(outcome.host, "stdout"))
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fleetctl.errors import NotFoundError, UsageError
+from fleetctl.model import EMPTY, Command, Host
+from fleetctl.store.project import Project, open_project
+from fleetctl.store.runs import Runs
+
+if TYPE_CHECKING:
+    from fleetctl.engine.budget import Limits
+    from fleetctl.engine.control import Control
+    from fleetctl.engine.events import Observer
+    from fleetctl.engine.order import RunResult
+    from fleetctl.engine.task import Task
+    from fleetctl.hosts import Inventory
+    from fleetctl.transport.protocol import TransportOptions
+
+__all__ = ["Fleet"]
+
+
+class Fleet:
+    """A fleet project with its hosts.
+
+    Args:
+        project: where things are on disk, and the settings.
+        sources: inventory files, folders or sources that stand in for the project's own.
+    """
+
+    def __init__(self, project: Project, *, sources: Sequence[str] = ()) -> None:
+        self.project = project
+        self._sources = tuple(sources)
+
+    @classmethod
+    def open(
+        cls, path: str | Path | None = None, *, inventory: Sequence[str] = (), state: str | Path | None = None
+    ) -> Fleet:
+        """Open the project at `path`, or the one found upward from the current directory, or none.
+
+        Args:
+            path: a project folder.
+            inventory: files, folders or sources instead of the project's (`fleetctl -i`).
+            state: where runs and reports are kept instead of `.fleetctl/`.
+
+        Raises:
+            NotFoundError: there is no project at `path`.
+            ProblemsError: `fleetctl.yaml` is wrong.
+        """
+        project = open_project(Path(path) if path else None, state=Path(state) if state else None)
+        return cls(project, sources=inventory)
+
+    @cached_property
+    def inventory(self) -> Inventory:
+        """All hosts.
+
+        Raises:
+            ProblemsError: everything that is wrong with the inventory files.
+            NotFoundError: there is no inventory at all.
+        """
+        from fleetctl.hosts import load  # noqa: PLC0415 - not needed to look at old runs
+
+        sources: list[str | Path] = list(self._sources) or list(self.project.inventories())
+        if not sources:
+            raise NotFoundError(
+                "there is no inventory here",
+                hint="name one with -i hosts.yaml, or make a project with: fleetctl init",
+            )
+        return load(sources)
+
+    @cached_property
+    def runs(self) -> Runs:
+        """What was run before; the folder is made on first use."""
+        return Runs(self.project.state_folder("runs"))
+
+    def select(self, selector: str, *, limit: int | None = None, exclude: str | None = None) -> tuple[Host, ...]:
+        """Return the hosts that a selector names, in inventory order.
+
+        Raises:
+            SelectorError: it cannot be read, or matches nothing.
+        """
+        from fleetctl.hosts import select  # noqa: PLC0415
+
+        return tuple(
+            select(self.inventory, selector, limit=limit, exclude=exclude, resolve_run=self._hosts_of_run)
+        )
+
+    async def fan_out(  # noqa: PLR0913
+        self,
+        task: Task,
+        hosts: str | Sequence[Host],
+        *,
+        name: str,
+        limits: Limits | None = None,
+        transport: TransportOptions | None = None,
+        parameters: Mapping[str, Any] = EMPTY,
+        comment: str = "",
+        selector: str = "",
+        observers: Sequence[Observer] = (),
+        control: Control | None = None,
+        secrets: frozenset[str] = frozenset(),
+    ) -> RunResult:
+        """Run a task on hosts, and keep everything about it in a run folder.
+
+        Args:
+            task: what each host's share is.
+            hosts: a selector, or hosts.
+            name: SSM's DocumentName, for the record.
+            limits: rate control; the project's settings by default.
+            transport: how hosts are reached; the project's settings by default.
+            parameters: what is worth recording of the order.
+            comment: free text for the record.
+            selector: how the hosts were named, where `hosts` are hosts.
+            observers: see every event.
+            control: stops it.
+            secrets: taken out of everything that is kept.
+
+        Raises:
+            FleetError: fleetctl itself cannot go on.
+        """
+        from fleetctl.engine.order import Order, execute  # noqa: PLC0415 - the engine brings asyncio and transports
+
+        chosen = self.select(hosts) if isinstance(hosts, str) else tuple(hosts)
+        order = Order(
+            name=name,
+            hosts=chosen,
+            task=task,
+            limits=limits or self.limits(),
+            transport=transport or self.transport_options(),
+            selector=hosts if isinstance(hosts, str) else selector,
+            parameters=parameters,
+            comment=comment,
+            secrets=secrets,
+        )
+        return await execute(order, self.runs, observers=observers, control=control)
+
+    def run(self, hosts: str | Sequence[Host], command: str | Command, **options: Any) -> RunResult:
+        """Run a shell line, or a `Command`, on hosts, and wait for the result.
+
+        Args:
+            hosts: a selector, or hosts.
+            command: what to run.
+            **options: as `fan_out` takes them.
+
+        Raises:
+            FleetError: fleetctl itself cannot go on; hosts that fail are outcomes.
+        """
+        from fleetctl.run.command import CommandTask  # noqa: PLC0415
+
+        if isinstance(command, str):
+            command = Command(script=command)
+        options.setdefault("parameters", {"commands": [command.script]})
+        options.setdefault("name", "AWS-RunShellScript")
+        return asyncio.run(self.fan_out(CommandTask(command=command), hosts, **options))
+
+    def limits(self, **given: Any) -> Limits:
+        """Return rate limits: what is given (and not None), else the project's settings.
+
+        Args:
+            **given: `max_concurrency`, `max_errors`, `max_unreachable` as text (`10`, `10%`); `connect_concurrency`, `timeout`,
+                `connect_timeout` as numbers.
+
+        Raises:
+            BudgetError: one of them is not a number or percentage.
+        """
+        from fleetctl.engine.budget import Limits, Quota  # noqa: PLC0415
+
+        settings = self.project.settings.run
+
+        def value(name: str) -> Any:
+            return given.get(name) if given.get(name) is not None else getattr(settings, name)
+
+        return Limits(
+            max_concurrency=Quota.parse(value("max_concurrency"), name="--max-concurrency", least=1),
+            max_errors=Quota.parse(value("max_errors"), name="--max-errors"),
+            max_unreachable=Quota.parse(value("max_unreachable"), name="--max-unreachable"),
+            connect_concurrency=value("connect_concurrency"),
+            timeout=value("timeout"),
+            connect_timeout=value("connect_timeout"),
+        )
+
+    def transport_options(self, **given: Any) -> TransportOptions:
+        """Return how hosts are reached: what is given, else the project's settings.
+
+        Raises:
+            UsageError: a named file does not exist.
+        """
+        from fleetctl.transport.protocol import TransportOptions  # noqa: PLC0415
+
+        settings = self.project.settings.ssh
+        base = self.project.root or Path.cwd()
+        values: dict[str, Any] = {
+            "known_hosts": tuple(base / Path(item).expanduser() for item in settings.known_hosts),
+            "host_keys": settings.host_keys,
+            "ssh_config": base / Path(settings.config).expanduser() if settings.config else None,
+            "key_exchange": settings.key_exchange,
+            "inventory": self.inventory.hosts,
+        }
+        values |= {key: value for key, value in given.items() if value not in (None, ())}
+        config = values["ssh_config"]
+        if config is not None and not config.is_file():
+            raise UsageError(f"there is no SSH configuration file {config}")
+        return TransportOptions(**values)
+
+    def _hosts_of_run(self, kind: str, run: str) -> list[str]:
+        from fleetctl.run.history import hosts_of_run  # noqa: PLC0415
+
+        return hosts_of_run(self.runs.find(run), kind)
