@@ -1,11 +1,11 @@
 """The composition root: reads the project and hands out the services, so that all that the command line does is a Python call.
 
-    from fleetctl.fleet import Fleet
+from fleetctl.fleet import Fleet
 
-    fleet = Fleet.open()
-    result = fleet.run("web,&env=prod", "uptime")
-    for outcome in result.outcomes:
-        print(outcome.host, outcome.status, result.folder.read_output(outcome.host, "stdout"))
+fleet = Fleet.open()
+result = fleet.run("web,&env=prod", "uptime")
+for outcome in result.outcomes:
+    print(outcome.host, outcome.status, result.folder.read_output(outcome.host, "stdout"))
 """
 
 from __future__ import annotations
@@ -86,7 +86,9 @@ class Fleet:
         """What was run before; the folder is made on first use."""
         return Runs(self.project.state_folder("runs"))
 
-    def select(self, selector: str, *, limit: int | None = None, exclude: str | None = None) -> tuple[Host, ...]:
+    def select(
+        self, selector: str, *, limit: int | None = None, exclude: str | None = None
+    ) -> tuple[Host, ...]:
         """Return the hosts that a selector names, in inventory order.
 
         Raises:

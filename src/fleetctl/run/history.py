@@ -37,7 +37,9 @@ def hosts_of_run(folder: RunFolder, kind: str) -> list[str]:
         NotFoundError: the run has no report yet.
     """
     if kind not in KINDS:
-        raise SelectorError(f"'@{kind}:' is not known", hint="known: " + ", ".join(f"@{name}:" for name in KINDS))
+        raise SelectorError(
+            f"'@{kind}:' is not known", hint="known: " + ", ".join(f"@{name}:" for name in KINDS)
+        )
     invocations = folder.report()["Invocations"]
     if kind == "noncompliant":
         return [i["InstanceId"] for i in invocations if i.get("Data", {}).get("Status") == "NON_COMPLIANT"]
@@ -62,7 +64,10 @@ def summary(folder: RunFolder) -> dict[str, Any]:
         report = folder.report()
     except NotFoundError:
         return fields | {"Status": "InProgress" if _alive(run) else "Interrupted"}
-    counts = {key: report[key] for key in ("EndedDateTime", "CompletedCount", "ErrorCount", "UndeliverableCount", "Counts")}
+    counts = {
+        key: report[key]
+        for key in ("EndedDateTime", "CompletedCount", "ErrorCount", "UndeliverableCount", "Counts")
+    }
     return fields | {"Status": report["Status"], **counts}
 
 

@@ -1,0 +1,166 @@
+"""What every command is given: the flags that stand before or behind any verb, and the fleet they open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from fleetctl.fleet import Fleet
+    from fleetctl.hosts import Inventory
+
+__all__ = ["App", "FleetCommand", "FleetGroup", "pass_app"]
+
+
+@dataclass(slots=True)
+class App:
+    """The flags that all commands share, and what they open; made once a process.
+
+    Attributes:
+        inventory_sources: `-i`, as often as given.
+        quiet: no progress and no notes; results and errors only.
+        verbose: how much more to tell, from 0.
+        debug: show tracebacks.
+    """
+
+    inventory_sources: list[str] = field(default_factory=list)
+    project: str | None = None
+    state: str | None = None
+    quiet: bool = False
+    verbose: int = 0
+    debug: bool = False
+    _fleet: Fleet | None = None
+
+    def fleet(self) -> Fleet:
+        """Open the project, once.
+
+        Raises:
+            FleetError: it cannot be opened.
+        """
+        if self._fleet is None:
+            from fleetctl.fleet import Fleet  # noqa: PLC0415
+
+            self._fleet = Fleet.open(self.project, inventory=self.inventory_sources, state=self.state)
+        return self._fleet
+
+    def inventory(self) -> Inventory:
+        """Load the hosts, once."""
+        return self.fleet().inventory
+
+    def note(self, text: str) -> None:
+        """Tell the operator something on stderr, unless `--quiet`."""
+        if not self.quiet:
+            click.echo(text, err=True)
+
+
+pass_app = click.make_pass_decorator(App, ensure=True)
+
+
+def _keep(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    def callback(context: click.Context, _parameter: click.Parameter, value: Any) -> Any:
+        app = context.ensure_object(App)
+        if name == "inventory_sources":
+            app.inventory_sources.extend(value)
+        elif name == "verbose":
+            app.verbose += value
+        elif value:
+            setattr(app, name, value)
+        return value
+
+    return callback
+
+
+def _shared_options() -> list[click.Option]:
+    return [
+        click.Option(
+            ["-i", "--inventory"],
+            multiple=True,
+            metavar="PATH",
+            expose_value=False,
+            callback=_keep("inventory_sources"),
+            help="Inventory file, folder or source instead of the project's; may be repeated.",
+        ),
+        click.Option(
+            ["--project"],
+            metavar="FOLDER",
+            expose_value=False,
+            callback=_keep("project"),
+            help="Project folder; default: found upward from here (FLEETCTL_PROJECT).",
+        ),
+        click.Option(
+            ["--state"],
+            metavar="FOLDER",
+            expose_value=False,
+            callback=_keep("state"),
+            help="Where runs and reports are kept; default: .fleetctl of the project (FLEETCTL_STATE).",
+        ),
+        click.Option(
+            ["-q", "--quiet"],
+            is_flag=True,
+            expose_value=False,
+            callback=_keep("quiet"),
+            help="Results and errors only.",
+        ),
+        click.Option(
+            ["-v", "--verbose"],
+            count=True,
+            expose_value=False,
+            callback=_keep("verbose"),
+            help="Tell more; may be repeated.",
+        ),
+        click.Option(
+            ["--debug"],
+            is_flag=True,
+            expose_value=False,
+            callback=_keep("debug"),
+            help="Show tracebacks of errors.",
+        ),
+    ]
+
+
+class FleetCommand(click.Command):
+    """A command that also takes the shared flags, so that they may stand before or behind the verb."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        taken = {name for parameter in self.params for name in parameter.opts}
+        self.params += [option for option in _shared_options() if not taken & set(option.opts)]
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write examples as they were typed: never re-wrapped."""
+        if self.epilog:
+            formatter.write("\n" + self.epilog.rstrip() + "\n")
+
+
+class FleetGroup(click.Group):
+    """A group whose commands take the shared flags, and suggest what was meant when a verb is unknown."""
+
+    command_class = FleetCommand
+    group_class = type
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params += _shared_options()
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or say which were near."""
+        name = args[0] if args else ""
+        if name and self.get_command(ctx, name) is None and not name.startswith("-"):
+            from fleetctl.errors import UsageError  # noqa: PLC0415
+            from fleetctl.spec.suggest import did_you_mean  # noqa: PLC0415
+
+            raise UsageError(
+                f"'{ctx.command_path}' has no command '{name}'",
+                hint=did_you_mean(name, self.list_commands(ctx)),
+            )
+        return super().resolve_command(ctx, args)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write examples as they were typed: never re-wrapped."""
+        if self.epilog:
+            formatter.write("\n" + self.epilog.rstrip() + "\n")

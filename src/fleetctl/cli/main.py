@@ -1,0 +1,153 @@
+"""The program `fleetctl`: its groups, loaded when named, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Any, NoReturn
+
+import click
+
+from fleetctl import __version__
+from fleetctl.cli.app import App, FleetGroup
+from fleetctl.errors import FleetError, ProblemsError
+
+__all__ = ["cli", "main"]
+
+# Name -> where it is, and its line in `fleetctl --help`; nothing is imported before it is asked for.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "init": ("fleetctl.cli.init:init", "Make a commented project here."),
+    "demo": ("fleetctl.cli.demo:demo", "See it work on embedded hosts, without root, in a minute."),
+    "doctor": ("fleetctl.cli.doctor:doctor", "Find out why something does not work, and what to do."),
+    "hosts": ("fleetctl.cli.hosts:hosts", "Look at hosts, check inventories, trust host keys."),
+    "run": ("fleetctl.cli.run:run", "Run a command, script or SSM document on hosts."),
+    "runs": ("fleetctl.cli.runs:runs", "Look back at runs: status, output, report."),
+    "copy": ("fleetctl.cli.copy:copy", "Push files to hosts, pull files from hosts."),
+    "patch": ("fleetctl.cli.patch:patch", "Find out what hosts lack, and report compliance."),
+    "document": ("fleetctl.cli.document:document", "Look at SSM documents, and check them."),
+    "schema": ("fleetctl.cli.schema:schema", "Print the JSON Schema of a file or report."),
+}
+
+EPILOG = """\
+Examples:
+  fleetctl demo                                      see it work, without any host of yours
+  fleetctl init                                      make a project in this folder
+  fleetctl run 'web,&env=prod' -- uptime             all web hosts that are in production
+  fleetctl patch scan all --format json              what every host lacks, for machines
+  fleetctl -i hosts.ini run all -- 'df -h | tail -1' any Ansible inventory, without a project
+
+Exit codes: 0 all well, 1 a bug in fleetctl, 2 usage or configuration, 3 a host failed, 4 hosts unreachable and
+none failed, 5 not compliant, 6 changes to make, 7 blocked by policy, 130 interrupted.
+"""
+
+
+class LazyGroup(FleetGroup):
+    """Commands are imported when they are used, or when their own help is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Return all names, in the order a newcomer meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command = getattr(import_module(module), attribute)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{module}:{attribute} is no command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the list without importing a single command."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+@click.version_option(__version__, prog_name="fleetctl", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Run commands, patch, and check any fleet over SSH: no agent, no server, no cloud.
+
+    Words and behaviour follow AWS Systems Manager.
+    """
+    context.ensure_object(App)
+
+
+def main(args: list[str] | None = None) -> NoReturn:
+    """Run the program and exit. Errors become messages and exit codes here, and nowhere else."""
+    app = App()
+    try:
+        code: Any = cli.main(args, prog_name="fleetctl", standalone_mode=False, obj=app)
+    except FleetError as exc:
+        show_error(exc)
+        _reraise(app, exc)
+        sys.exit(exc.exit_code)
+    except click.exceptions.NoArgsIsHelpError as exc:
+        click.echo(exc.format_message(), err=True)
+        sys.exit(2)
+    except click.UsageError as exc:
+        _show_usage_error(exc)
+        sys.exit(2)
+    except click.ClickException as exc:
+        _line("error", "usage", exc.format_message())
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader (head, less) has gone: nothing is wrong. Keep the interpreter from complaining on its way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except Exception as exc:
+        _reraise(app, exc)
+        _line("error", "internal", f"{type(exc).__name__}: {exc}")
+        _hint("this is a bug in fleetctl; run it again with --debug and report what it says")
+        sys.exit(1)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def show_error(exc: FleetError) -> None:
+    """Write an error to stderr: its code, where, what, and what to do."""
+    if isinstance(exc, ProblemsError):
+        for problem in exc.problems:
+            _line("error", exc.code, str(problem))
+            if problem.hint:
+                _hint(problem.hint)
+        if len(exc.problems) > 1:
+            click.echo(f"{len(exc.problems)} problems", err=True)
+        return
+    _line("error", exc.code, str(exc))
+    if exc.hint:
+        _hint(exc.hint)
+
+
+def _show_usage_error(exc: click.UsageError) -> None:
+    _line("error", "usage", exc.format_message())
+    if exc.ctx is not None:
+        click.echo(exc.ctx.get_usage(), err=True)
+        _hint(f"see '{exc.ctx.command_path} --help'")
+
+
+def _line(kind: str, code: str, text: str) -> None:
+    click.echo(f"{click.style(f'{kind}[{code}]', fg='red', bold=True)}: {text}", err=True, color=_colour())
+
+
+def _hint(text: str) -> None:
+    for line in text.splitlines():
+        click.echo(f"  {click.style('hint', fg='cyan')}: {line}", err=True, color=_colour())
+
+
+def _colour() -> bool | None:
+    return False if os.environ.get("NO_COLOR") else None
+
+
+def _reraise(app: App, exc: Exception) -> None:
+    if app.debug:
+        raise exc

@@ -1,0 +1,51 @@
+"""Ask the person at the terminal: for passwords, and for consent."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from fleetctl.errors import NeedsConfirmation
+
+if TYPE_CHECKING:
+    from fleetctl.cli.app import App
+    from fleetctl.fleet import Fleet
+    from fleetctl.transport.protocol import Credentials
+
+__all__ = ["confirm", "credentials"]
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask before a change, unless `--yes`.
+
+    Raises:
+        NeedsConfirmation: there is no terminal to ask at.
+        click.Abort: the answer was no.
+    """
+    if yes:
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise NeedsConfirmation(
+            "this changes hosts, and there is no terminal to ask at", hint="add --yes if you mean it"
+        )
+    click.confirm(question, abort=True, err=True)
+
+
+def credentials(
+    app: App, fleet: Fleet, *, ask_password: bool = False, ask_become_password: bool = False
+) -> Credentials:
+    """Return where passwords come from: environment, the project's command, keyring, and the person at the terminal."""
+    from fleetctl.transport.credentials import ChainCredentials  # noqa: PLC0415
+
+    return ChainCredentials(
+        command=fleet.project.settings.password_command,
+        prompt=_prompt if sys.stdin.isatty() and sys.stderr.isatty() else None,
+        ask_password=ask_password,
+        ask_become_password=ask_become_password,
+    )
+
+
+def _prompt(purpose: str) -> str:
+    return str(click.prompt(purpose, hide_input=True, err=True))
