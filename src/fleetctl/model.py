@@ -6,12 +6,11 @@ Nothing here does I/O, and nothing here imports anything outside the standard li
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from fleetctl.errors import Where
@@ -27,7 +26,32 @@ __all__ = [
     "Status",
 ]
 
-EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
+
+class _Empty(Mapping[str, Any]):
+    """An empty mapping that nobody can fill; hashable, so that dataclasses take it as a default (Python 3.11)."""
+
+    __slots__ = ()
+
+    def __getitem__(self, key: str) -> Any:
+        raise KeyError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+    def __hash__(self) -> int:
+        return 0
+
+    def __repr__(self) -> str:
+        return "{}"
+
+    def __reduce__(self) -> str:
+        return "EMPTY"
+
+
+EMPTY: Final[Mapping[str, Any]] = _Empty()
 
 
 class Status(StrEnum):
