@@ -121,7 +121,14 @@ def _shared_options() -> list[click.Option]:
     ]
 
 
-class FleetCommand(click.Command):
+class _WithExamples(click.Command):
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write examples as they were typed: never re-wrapped."""
+        if self.epilog:
+            formatter.write("\n" + self.epilog.rstrip() + "\n")
+
+
+class FleetCommand(_WithExamples):
     """A command that also takes the shared flags, so that they may stand before or behind the verb."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -129,13 +136,8 @@ class FleetCommand(click.Command):
         taken = {name for parameter in self.params for name in parameter.opts}
         self.params += [option for option in _shared_options() if not taken & set(option.opts)]
 
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write examples as they were typed: never re-wrapped."""
-        if self.epilog:
-            formatter.write("\n" + self.epilog.rstrip() + "\n")
 
-
-class FleetGroup(click.Group):
+class FleetGroup(_WithExamples, click.Group):
     """A group whose commands take the shared flags, and suggest what was meant when a verb is unknown."""
 
     command_class = FleetCommand
@@ -159,8 +161,3 @@ class FleetGroup(click.Group):
                 hint=did_you_mean(name, self.list_commands(ctx)),
             )
         return super().resolve_command(ctx, args)
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write examples as they were typed: never re-wrapped."""
-        if self.epilog:
-            formatter.write("\n" + self.epilog.rstrip() + "\n")

@@ -105,7 +105,7 @@ def main(args: list[str] | None = None) -> NoReturn:
         # The reader (head, less) has gone: nothing is wrong. Keep the interpreter from complaining on its way out.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
-    except Exception as exc:
+    except Exception as exc:  # noqa: BLE001 - the last net: a bug must not look like a host's failure
         _reraise(app, exc)
         _line("error", "internal", f"{type(exc).__name__}: {exc}")
         _hint("this is a bug in fleetctl; run it again with --debug and report what it says")

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from fleetctl.cli.app import App
-
 if TYPE_CHECKING:
     from fleetctl.engine.budget import Limits
     from fleetctl.fleet import Fleet
@@ -77,7 +75,7 @@ class WorkOptions:
         hosts = fleet.select(selector, limit=self.limit, exclude=self.exclude)
         return tuple(replace(host, **changes) for host in hosts) if changes else hosts
 
-    def transport_options(self, app: App, fleet: Fleet) -> TransportOptions:
+    def transport_options(self, fleet: Fleet) -> TransportOptions:
         """Return how hosts are reached, with what asks for passwords."""
         from fleetctl.cli.prompts import credentials  # noqa: PLC0415
 
@@ -88,7 +86,7 @@ class WorkOptions:
             identity_file=self.identity,
             key_exchange=self.key_exchange,
             credentials=credentials(
-                app, fleet, ask_password=self.ask_pass, ask_become_password=self.ask_become_pass
+                fleet, ask_password=self.ask_pass, ask_become_password=self.ask_become_pass
             ),
         )
 

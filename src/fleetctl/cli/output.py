@@ -6,8 +6,8 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from io import TextIOWrapper
+from pathlib import Path
 from typing import TextIO
 
 from fleetctl.errors import UsageError

@@ -10,7 +10,6 @@ import click
 from fleetctl.errors import NeedsConfirmation
 
 if TYPE_CHECKING:
-    from fleetctl.cli.app import App
     from fleetctl.fleet import Fleet
     from fleetctl.transport.protocol import Credentials
 
@@ -34,7 +33,7 @@ def confirm(question: str, *, yes: bool) -> None:
 
 
 def credentials(
-    app: App, fleet: Fleet, *, ask_password: bool = False, ask_become_password: bool = False
+    fleet: Fleet, *, ask_password: bool = False, ask_become_password: bool = False
 ) -> Credentials:
     """Return where passwords come from: environment, the project's command, keyring, and the person at the terminal."""
     from fleetctl.transport.credentials import ChainCredentials  # noqa: PLC0415

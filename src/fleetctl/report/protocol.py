@@ -14,18 +14,22 @@ _CHUNK = 1 << 18
 
 @dataclass(frozen=True, slots=True)
 class StoredText:
-    """Text that lies in a file, however large: formats that can stream it do; bytes that are not UTF-8 are replaced."""
+    """Text that lies in files, one behind the other, however large: formats that can stream it do.
 
-    path: Path
+    Bytes that are not UTF-8 are replaced; a file that does not exist is empty.
+    """
+
+    paths: tuple[Path, ...]
 
     def chunks(self) -> Iterator[str]:
-        """Yield the text in pieces of some 256 KB; nothing if there is no such file."""
-        try:
-            with self.path.open(encoding="utf-8", errors="replace", newline="") as file:
-                while chunk := file.read(_CHUNK):
-                    yield chunk
-        except FileNotFoundError:
-            return
+        """Yield the text in pieces of some 256 KB."""
+        for path in self.paths:
+            try:
+                with path.open(encoding="utf-8", errors="replace", newline="") as file:
+                    while chunk := file.read(_CHUNK):
+                        yield chunk
+            except FileNotFoundError:
+                continue
 
     def __str__(self) -> str:
         return "".join(self.chunks())

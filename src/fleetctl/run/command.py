@@ -53,7 +53,7 @@ class CommandTask:
 
     command: Command
     render: Callable[[Host], str] | None = None
-    become: BecomeRule = BecomeRule()  # noqa: RUF009 - frozen
+    become: BecomeRule = BecomeRule()
 
     def on(self, host: Host) -> Command:
         """Return what would be sent to a host."""

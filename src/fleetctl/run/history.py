@@ -9,7 +9,7 @@ from typing import Any
 from fleetctl.errors import NotFoundError, SelectorError
 from fleetctl.store.runs import RunFolder, Runs
 
-__all__ = ["KINDS", "hosts_of_run", "summary", "summaries"]
+__all__ = ["KINDS", "hosts_of_run", "summaries", "summary"]
 
 # What may stand behind the @ of a selector, and the statuses it stands for.
 KINDS: dict[str, frozenset[str]] = {

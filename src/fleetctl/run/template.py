@@ -25,11 +25,12 @@ def template(text: str, *, name: str, variables: Mapping[str, Any] = EMPTY) -> C
     Raises:
         TemplateError: bad syntax, with its line; and, on rendering, an undefined name or a forbidden act.
     """
-    from jinja2 import StrictUndefined, TemplateError as JinjaError, TemplateSyntaxError  # noqa: PLC0415
+    from jinja2 import StrictUndefined, TemplateSyntaxError  # noqa: PLC0415
+    from jinja2 import TemplateError as JinjaError  # noqa: PLC0415
     from jinja2.sandbox import ImmutableSandboxedEnvironment  # noqa: PLC0415
 
     # Output is shell text, not HTML: HTML escaping would corrupt it.
-    environment = ImmutableSandboxedEnvironment(  # noqa: S701
+    environment = ImmutableSandboxedEnvironment(
         undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False
     )
     environment.filters["quote"] = _quote

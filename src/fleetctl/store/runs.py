@@ -80,13 +80,22 @@ class RunFolder:
         return sorted(unquote(item.name) for item in folder.iterdir()) if folder.is_dir() else []
 
     def steps(self, host: str) -> list[str]:
-        """Return the names of the steps whose output is kept apart for a host."""
+        """Return the names of the steps whose output is kept apart for a host, in the order they began to print."""
+        try:
+            folders = [item for item in os.scandir(self.output(host)) if item.is_dir()]
+        except FileNotFoundError:
+            return []
+        # A folder's ctime is that of its last new file: when the step first printed.
+        return [
+            unquote(item.name)
+            for item in sorted(folders, key=lambda item: (item.stat().st_ctime_ns, item.name))
+        ]
+
+    def output_files(self, host: str, stream: str) -> tuple[Path, ...]:
+        """Return the files of a host's `stdout` or `stderr`, one per step in their order; they may not exist."""
         folder = self.output(host)
-        return (
-            [unquote(item.name) for item in sorted(folder.iterdir()) if item.is_dir()]
-            if folder.is_dir()
-            else []
-        )
+        steps = self.steps(host)
+        return tuple(folder / file_name(step) / stream for step in steps) if steps else (folder / stream,)
 
     def read_output(self, host: str, stream: str, step: str = "") -> bytes:
         """Return stored bytes; empty if nothing was printed."""

@@ -1,0 +1,149 @@
+"""The live view of a run: counts by state, rate, the slowest hosts, and errors as they come. For a terminal only."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from typing import TYPE_CHECKING, Any
+
+from fleetctl.cli.terminal import safe
+from fleetctl.engine.events import Event, HostConnecting, HostEnded, HostStarted, Note, RunStarted
+from fleetctl.model import Outcome, Status
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+__all__ = ["LiveView"]
+
+_STYLES = {
+    Status.SUCCESS: "green",
+    Status.FAILED: "red",
+    Status.TIMED_OUT: "red",
+    Status.UNDELIVERABLE: "magenta",
+    Status.UNKNOWN: "yellow",
+    Status.TERMINATED: "yellow",
+    Status.CANCELLED: "yellow",
+    Status.SKIPPED: "cyan",
+}
+
+
+class LiveView:
+    """Observes a run and draws it, four times a second, on a rich console.
+
+    Args:
+        console: where to draw; stderr's.
+        title: of the run.
+    """
+
+    def __init__(self, console: Console, *, title: str) -> None:
+        self._console = console
+        self._title = title
+        self._total = 0
+        self._begun = time.monotonic()
+        self._counts: Counter[Status] = Counter()
+        self._connecting: dict[str, float] = {}
+        self._running: dict[str, float] = {}
+        self._errors: deque[Outcome] = deque(maxlen=5)
+        self._notes: deque[str] = deque(maxlen=3)
+        self._live: Any = None
+
+    def __enter__(self) -> LiveView:
+        from rich.live import Live  # noqa: PLC0415 - only where somebody looks
+
+        self._live = Live(
+            console=self._console,
+            get_renderable=self.render,
+            refresh_per_second=4,
+            transient=True,
+            redirect_stderr=False,
+        )
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Take note of an event."""
+        now = time.monotonic()
+        if isinstance(event, RunStarted):
+            self._total, self._begun = len(event.hosts), now
+        elif isinstance(event, HostConnecting):
+            self._connecting.setdefault(event.host.name, now)
+        elif isinstance(event, HostStarted):
+            self._connecting.pop(event.host.name, None)
+            self._running[event.host.name] = now
+        elif isinstance(event, HostEnded):
+            outcome = event.outcome
+            self._connecting.pop(outcome.host, None)
+            self._running.pop(outcome.host, None)
+            self._counts[outcome.status] += 1
+            if outcome.status not in {Status.SUCCESS, Status.SKIPPED, Status.TERMINATED}:
+                self._errors.append(outcome)
+        elif isinstance(event, Note):
+            self._notes.append(event.text)
+
+    def render(self) -> RenderableType:
+        """Draw the present state."""
+        from rich.console import Group  # noqa: PLC0415
+        from rich.progress_bar import ProgressBar  # noqa: PLC0415
+        from rich.table import Table  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
+
+        done = self._counts.total()
+        passed = time.monotonic() - self._begun
+        head = Table.grid(padding=(0, 1))
+        head.add_row(
+            Text(self._title, style="bold", overflow="ellipsis", no_wrap=True),
+            ProgressBar(total=max(1, self._total), completed=done, width=30),
+            Text(f"{done}/{self._total}"),
+            Text(f"{passed:.0f} s"),
+            Text(f"{done / passed:.0f}/s" if passed > 1 else ""),
+        )
+        return Group(head, self._states(), *self._slowest(), *self._recent_errors(), *self._said())
+
+    def _states(self) -> RenderableType:
+        from rich.text import Text  # noqa: PLC0415
+
+        waiting = self._total - self._counts.total() - len(self._connecting) - len(self._running)
+        parts = [
+            (f"{waiting} waiting", "dim"),
+            (f"{len(self._connecting)} connecting", "blue"),
+            (f"{len(self._running)} running", "cyan"),
+        ]
+        parts += [
+            (f"{count} {status.value}", _STYLES.get(status, ""))
+            for status, count in self._counts.most_common()
+        ]
+        return Text("  ").join(Text(text, style=style) for text, style in parts if not text.startswith("0 "))
+
+    def _slowest(self) -> list[RenderableType]:
+        from rich.text import Text  # noqa: PLC0415
+
+        now = time.monotonic()
+        oldest = sorted([*self._running.items(), *self._connecting.items()], key=lambda item: item[1])[:3]
+        slow = [f"{safe(name)} {now - since:.0f} s" for name, since in oldest if now - since >= 2]
+        return (
+            [Text("slowest: " + ", ".join(slow), style="dim", no_wrap=True, overflow="ellipsis")]
+            if slow
+            else []
+        )
+
+    def _recent_errors(self) -> list[RenderableType]:
+        from rich.text import Text  # noqa: PLC0415
+
+        return [
+            Text.assemble(
+                (f"{o.status.value}[{o.reason or ''}] ", _STYLES.get(o.status, "")),
+                (o.host, "bold"),
+                f": {safe(o.message)}",
+                no_wrap=True,
+                overflow="ellipsis",
+            )
+            for o in self._errors
+        ]
+
+    def _said(self) -> list[RenderableType]:
+        from rich.text import Text  # noqa: PLC0415
+
+        return [Text(f"! {note}", style="yellow") for note in self._notes]
