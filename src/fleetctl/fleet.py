@@ -100,7 +100,7 @@ class Fleet:
             select(self.inventory, selector, limit=limit, exclude=exclude, resolve_run=self._hosts_of_run)
         )
 
-    async def fan_out(  # noqa: PLR0913
+    async def fan_out(
         self,
         task: Task,
         hosts: str | Sequence[Host],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from fleetctl.cli.terminal import safe
 from fleetctl.engine.events import Event, HostConnecting, HostEnded, HostStarted, Note, RunStarted
@@ -47,7 +47,7 @@ class LiveView:
         self._notes: deque[str] = deque(maxlen=3)
         self._live: Any = None
 
-    def __enter__(self) -> LiveView:
+    def __enter__(self) -> Self:
         from rich.live import Live  # noqa: PLC0415 - only where somebody looks
 
         self._live = Live(

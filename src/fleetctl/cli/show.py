@@ -69,7 +69,7 @@ def show_problems(invocations: Sequence[Mapping[str, Any]]) -> None:
     """Write to stderr what went wrong, hosts with the same trouble together, each with its remedy."""
     alike: dict[tuple[str, str, str, str], list[str]] = {}
     for item in invocations:
-        if item["Status"] in {"Success"}:
+        if item["Status"] == "Success":
             continue
         name, message = item["InstanceId"], item.get("Message", "")
         key = (

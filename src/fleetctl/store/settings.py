@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 from dataclasses import dataclass, field
 
-__all__ = ["RunSettings", "Settings", "SshSettings", "load_settings", "settings_model"]
+__all__ = ["RunSettings", "Settings", "SshSettings", "load_settings", "settings_model", "settings_schema"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,12 +95,19 @@ def settings_model() -> type[BaseModel]:
 
         model_config = ConfigDict(extra="forbid")
         inventory: list[str] = Field([], description="inventory files and folders; default inventories/")
-        run: Run = Field(default_factory=lambda: Run())
-        ssh: Ssh = Field(default_factory=lambda: Ssh())
+        run: Run = Run()
+        ssh: Ssh = Ssh()
         password_command: list[str] = Field([], description="argv that prints a password")
         vars: dict[str, Any] = Field({}, description="values for templates, weaker than those of hosts")
 
     return Project
+
+
+def settings_schema() -> dict[str, Any]:
+    """Return the JSON Schema of `fleetctl.yaml`."""
+    from fleetctl.spec.check import json_schema  # noqa: PLC0415
+
+    return json_schema(settings_model(), title="fleetctl project settings")
 
 
 def load_settings(path: Path) -> Settings:
