@@ -131,7 +131,7 @@ class Shown:
 @work_options
 @yes_option
 @pass_app
-def run(app: App, targets: str, work: WorkOptions, **given: Any) -> None:
+def run(app: App, /, targets: str, work: WorkOptions, **given: Any) -> None:
     """Run a command, a script or an SSM document on TARGETS.
 
     The complete output of every host is kept; see `fleetctl runs`.
