@@ -1,0 +1,75 @@
+# Ends every process of the invocation $tag: TERM, up to two seconds of grace, KILL.
+# Needs /proc, grep, tr and sleep; busybox has them all. Says nothing; exit code 0 when nothing is left.
+
+# This script and what it hangs on (its sshd, its sudo) are spared.
+spared=" $$ "
+up=$$
+while [ "$up" -gt 1 ] && IFS= read -r stat 2>/dev/null <"/proc/$up/stat"; do
+	stat=${stat##*) }
+	set -- $stat
+	up=$2
+	spared="$spared$up "
+done
+
+# GNU grep reads NUL-separated files in one go; the other way costs two processes for each one looked at.
+if printf 'a\0b\0' | grep -qzxF b 2>/dev/null; then
+	marked() {
+		for file in $(grep -slzxF -e "$tag" /proc/[0-9]*/cmdline) \
+			$(grep -slzxF -e "FLEETCTL_INVOCATION=$tag" /proc/[0-9]*/environ); do
+			file=${file#/proc/}
+			echo "${file%%/*}"
+		done
+	}
+else
+	marked() {
+		for folder in /proc/[0-9]*; do
+			for file in cmdline environ; do
+				tr '\0' '\n' 2>/dev/null <"$folder/$file"
+			done 2>/dev/null | grep -qxF -e "$tag" -e "FLEETCTL_INVOCATION=$tag" && echo "${folder#/proc/}"
+		done
+	}
+fi
+
+# Parents come before children in no particular order, so look again until nothing new turns up.
+family() {
+	found=" $(echo $(marked)) "
+	more=yes
+	while [ "$more" ]; do
+		more=
+		for folder in /proc/[0-9]*; do
+			pid=${folder#/proc/}
+			case $found in *" $pid "*) continue ;; esac
+			IFS= read -r stat 2>/dev/null <"$folder/stat" || continue
+			stat=${stat##*) }
+			set -- $stat
+			case $found in *" $2 "*)
+				found="$found$pid "
+				more=yes
+				;;
+			esac
+		done
+	done
+	for pid in $found; do
+		case $spared in *" $pid "*) ;; *) echo "$pid" ;; esac
+	done
+}
+
+alive() {
+	for pid in "$@"; do
+		IFS= read -r stat 2>/dev/null <"/proc/$pid/stat" || continue
+		case ${stat##*) } in Z*) ;; *) return 0 ;; esac
+	done
+	return 1
+}
+
+all=$(family)
+[ "$all" ] || exit 0
+kill -TERM $all 2>/dev/null
+for wait in 1 2 3 4 5 6 7 8 9 10; do
+	alive $all || break
+	sleep 0.2 2>/dev/null || { sleep 1; [ "$wait" -gt 1 ] && break; }
+done
+all="$all $(family)"
+alive $all || exit 0
+kill -KILL $all 2>/dev/null
+exit 0
