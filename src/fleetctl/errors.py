@@ -13,6 +13,7 @@ reasons for which the program cannot go on, each with a stable kebab-case `code`
     │   ├── ProblemsError          2  problems             everything that is wrong with some files, at once
     │   ├── InventoryError         2  inventory            hosts contradict one another, a source fails
     │   ├── DocumentError          2  bad-document         an SSM document we cannot or must not run
+    │   │   └── DocumentProblemsError                       (also a ProblemsError) all that is wrong with one, at once
     │   ├── ParameterError         2  bad-parameter        a document's parameter is missing or not allowed
     │   ├── TemplateError          2  bad-template         a template does not render
     │   ├── PluginError            2  unknown-plugin       no such transport, source, package manager, format
@@ -34,6 +35,7 @@ __all__ = [
     "ConfigError",
     "CredentialError",
     "DocumentError",
+    "DocumentProblemsError",
     "FleetError",
     "HostKeyError",
     "InventoryError",
@@ -157,6 +159,12 @@ class InventoryError(ConfigError):
 
 class DocumentError(ConfigError):
     """An SSM document that cannot be run, found before any host is touched."""
+
+    code = "bad-document"
+
+
+class DocumentProblemsError(ProblemsError, DocumentError):
+    """All that is wrong with an SSM document, found in one pass."""
 
     code = "bad-document"
 
