@@ -99,7 +99,9 @@ def _options(interpreter: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, 
         elif word in {"-o", "+o"} or (len(word) > 2 and _SETTABLE.fullmatch(word[:-1]) and word[-1] == "o"):
             name = next(words, "")
             if not re.fullmatch(r"[a-z]+", name):
-                raise UsageError(f"the option {word} of {interpreter[0]} wants a name")
+                raise UsageError(
+                    f"the option {word} of {interpreter[0]} wants a name", hint="such as `-o pipefail`"
+                )
             settings.append(f"set {word} {name}")
         elif word[:1] in "-+" and word[1:2] not in {"", "c", "s"} and _SAFE.fullmatch(word):
             kept.append(word)
