@@ -15,6 +15,7 @@ reasons for which the program cannot go on, each with a stable kebab-case `code`
     │   ├── DocumentError          2  bad-document         an SSM document we cannot or must not run
     │   │   └── DocumentProblemsError                       (also a ProblemsError) all that is wrong with one, at once
     │   ├── ParameterError         2  bad-parameter        a document's parameter is missing or not allowed
+    │   │   └── ParameterProblemsError                      (also a ProblemsError) all parameters that are wrong, at once
     │   ├── TemplateError          2  bad-template         a template does not render
     │   ├── PluginError            2  unknown-plugin       no such transport, source, package manager, format
     │   └── CredentialError        2  credentials          a key, passphrase or password cannot be had
@@ -42,6 +43,7 @@ __all__ = [
     "NeedsConfirmation",
     "NotFoundError",
     "ParameterError",
+    "ParameterProblemsError",
     "PluginError",
     "Problem",
     "ProblemsError",
@@ -171,6 +173,12 @@ class DocumentProblemsError(ProblemsError, DocumentError):
 
 class ParameterError(ConfigError):
     """A document's parameter is missing, unknown, or not of the allowed form."""
+
+    code = "bad-parameter"
+
+
+class ParameterProblemsError(ProblemsError, ParameterError):
+    """All that is wrong with the parameters given to a document."""
 
     code = "bad-parameter"
 
