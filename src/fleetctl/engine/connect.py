@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,6 +18,8 @@ __all__ = ["Connector"]
 
 # A handshake that has not come to its end by then is waiting for a silent host, not using a CPU: its place goes to another.
 _SLOW_AFTER = 1.0
+# Transports end their first attempt by themselves, with a reason; this much later it is cut off.
+_GRACE = 2.0
 
 
 class Connector:
@@ -46,30 +49,24 @@ class Connector:
     async def open(self, host: Host, *, on_attempt: Callable[[int], None] | None = None) -> Connection:
         """Connect, trying again with jitter while the failure may pass and the connect timeout is not used up.
 
-        Raises:
-            Unreachable: it did not work; the last attempt's reason.
-        """
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._limits.connect_timeout
-        transport = self.transport(host.transport)
-        attempt = 1
-        while True:
-            if on_attempt:
-                on_attempt(attempt)
-            try:
-                return await self._connect(transport, host)
-            except Unreachable as exc:
-                pause = min(4.0, 0.4 * 2**attempt) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
-                if (
-                    not exc.retry
-                    or attempt >= self._limits.connect_attempts
-                    or loop.time() + pause >= deadline
-                ):
-                    raise
-            await asyncio.sleep(pause)
-            attempt += 1
+        The time counts from when the first attempt has its place; waiting for one is our own doing, not the host's.
 
-    async def _connect(self, transport: Transport, host: Host) -> Connection:
+        Raises:
+            Unreachable: it did not work; the reason of the last attempt that came to its own end.
+            FleetError: the run makes no sense: no such transport, a named key that cannot be read.
+        """
+        attempts = _Attempts(self._limits)
+        while True:
+            attempts.number += 1
+            if on_attempt:
+                on_attempt(attempts.number)
+            try:
+                return await self._connect(host, attempts)
+            except Unreachable as exc:
+                pause = attempts.pause_after(exc)
+            await asyncio.sleep(pause)
+
+    async def _connect(self, host: Host, attempts: _Attempts) -> Connection:
         await self._places.acquire()
         held = True
 
@@ -80,22 +77,68 @@ class Connector:
                 self._places.release()
 
         timer = asyncio.get_running_loop().call_later(_SLOW_AFTER, give_up_place)
+        limit = asyncio.timeout_at(attempts.deadline())
         try:
-            return await transport.connect(host)
-        except (Unreachable, FleetError, asyncio.CancelledError):
+            async with limit:
+                return await self.transport(host.transport).connect(host)
+        except (Unreachable, FleetError):
             raise
         except Exception as exc:  # a transport that breaks its promise must not end the other hosts' run
-            raise Unreachable(
-                Reason.INTERNAL,
-                f"{type(exc).__name__} in transport '{host.transport}': {exc}",
-                hint="this is a bug: report it",
-            ) from exc
+            raise (attempts.out_of_time(host) if limit.expired() else _broken_promise(host, exc)) from exc
         finally:
             timer.cancel()
             give_up_place()
 
     async def close(self) -> None:
-        """Close all transports."""
+        """Close all transports; whatever goes wrong with one, the others are closed too."""
         for transport in self._transports.values():
-            await transport.close()
+            with contextlib.suppress(Exception):
+                await transport.close()
         self._transports.clear()
+
+
+class _Attempts:
+    """How often one host was tried, and until when it may be."""
+
+    __slots__ = ("_ends", "_last", "_limits", "number")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._ends = 0.0
+        self._last: Unreachable | None = None
+        self.number = 0
+
+    def deadline(self) -> float:
+        """Return until when (loop time) this attempt may take; the first has its own limit, and ours only as a net below."""
+        if self.number == 1:
+            self._ends = asyncio.get_running_loop().time() + self._limits.connect_timeout
+            return self._ends + _GRACE
+        return self._ends
+
+    def pause_after(self, exc: Unreachable) -> float:
+        """Return how many seconds to wait before the next attempt; raise `exc` if there is to be none."""
+        pause = min(4.0, 0.4 * 2.0**self.number) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+        late = asyncio.get_running_loop().time() + pause >= self._ends
+        if not exc.retry or self.number >= self._limits.connect_attempts or late:
+            raise exc
+        self._last = exc
+        return pause
+
+    def out_of_time(self, host: Host) -> Unreachable:
+        """Return what to say of an attempt that was cut off: the reason of the one before says more than "too slow"."""
+        if self._last is not None:
+            return Unreachable(self._last.reason, self._last.message, hint=self._last.hint)
+        seconds = self._limits.connect_timeout
+        return Unreachable(
+            Reason.CONNECT_TIMEOUT,
+            f"no connection to {host.target} within {seconds:g} s",
+            hint="give it more time with --connect-timeout SECONDS",
+        )
+
+
+def _broken_promise(host: Host, exc: Exception) -> Unreachable:
+    return Unreachable(
+        Reason.INTERNAL,
+        f"{type(exc).__name__} in transport '{host.transport}': {exc}",
+        hint="this is a bug: report it",
+    )

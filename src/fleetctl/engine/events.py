@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from fleetctl.model import Host, Outcome
 
 __all__ = [
+    "Audience",
     "Event",
     "HostConnecting",
     "HostEnded",
@@ -67,3 +68,29 @@ class RunEnded:
 
 Event: TypeAlias = RunStarted | HostConnecting | HostStarted | HostEnded | Note | RunEnded
 Observer: TypeAlias = Callable[[Event], None]
+
+
+class Audience:
+    """Everybody who observes a run. One whose call fails is told no more, and the run goes on: hosts come first.
+
+    Args:
+        observers: called with every event, in order, from the event loop.
+
+    Attributes:
+        fault: what the first of them failed with (a reader that closed the pipe), for when the run is over.
+    """
+
+    __slots__ = ("_observers", "fault")
+
+    def __init__(self, observers: Sequence[Observer] = ()) -> None:
+        self._observers = list(observers)
+        self.fault: Exception | None = None
+
+    def tell(self, event: Event) -> None:
+        """Tell all of them."""
+        for observer in tuple(self._observers):
+            try:
+                observer(event)
+            except Exception as exc:  # noqa: BLE001 - half a fleet must not stay undone because a pipe closed
+                self._observers.remove(observer)
+                self.fault = self.fault or exc

@@ -8,23 +8,26 @@ Workers take hosts from one queue in the order given, so that memory grows with 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 
+from fleetctl.engine import endings
 from fleetctl.engine.budget import Limits
 from fleetctl.engine.connect import Connector
 from fleetctl.engine.control import Control
-from fleetctl.engine.events import Event, HostConnecting, HostEnded, HostStarted, Note, Observer
+from fleetctl.engine.events import Audience, HostConnecting, HostEnded, HostStarted, Note
 from fleetctl.engine.ledger import Ledger
-from fleetctl.engine.output import OutputFiles, StoreFailed, StreamFilter
-from fleetctl.engine.task import Session, StepTimedOut, Task
-from fleetctl.errors import FleetError
+from fleetctl.engine.output import OutputFiles, StreamFilter
+from fleetctl.engine.task import Session, Task
+from fleetctl.errors import CredentialError, FleetError
 from fleetctl.model import Host, Outcome, Reason, Status
 from fleetctl.store.runs import RunFolder
-from fleetctl.transport.protocol import Connection, ExecFailed, Unreachable
+from fleetctl.transport.protocol import Connection, Unreachable
 
 __all__ = ["FanOut"]
+
+# A transport promises to close within a few seconds; one that does not must not hold up the run.
+_CLOSE_SECONDS = 10.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,9 +35,13 @@ class FanOut:
     """One run of one task over some hosts.
 
     Attributes:
-        filters: makes a filter per stream that takes secrets out of output; None where there are none.
+        audience: is told every event.
+        filters: makes a filter per stream that takes secrets out of output, or None where there are none.
         redact: takes secrets out of messages.
         outcomes: filled as hosts end, in the order they end.
+        fatal: why fleetctl itself could not go on (the ledger cannot be written, a named key cannot be read); no new host was
+            started then, and hosts in flight were let finish.
+        abandoned: whether the caller's own task was cancelled: the run was then cut short as by `Control.cancel`.
     """
 
     folder: RunFolder
@@ -44,148 +51,139 @@ class FanOut:
     connector: Connector
     ledger: Ledger
     control: Control
-    observers: Sequence[Observer] = ()
-    filters: Callable[[], StreamFilter] | None = None
+    audience: Audience = field(default_factory=Audience)
+    filters: Callable[[], StreamFilter | None] | None = None
     redact: Callable[[str], str] | None = None
     outcomes: list[Outcome] = field(default_factory=list)
+    fatal: FleetError | None = None
+    abandoned: bool = False
     _errors: int = 0
     _unreachable: int = 0
     _stopped: Reason | None = None
-    _fatal: FleetError | None = None
+    _connecting: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def run(self) -> list[Outcome]:
         """Work through all hosts; every host has exactly one outcome at the end, in the order of `hosts`.
 
-        Raises:
-            FleetError: fleetctl itself cannot go on (the ledger cannot be written, a named key cannot be read); hosts in
-                flight were let finish, and all that is known is in the ledger.
+        Look at `fatal` and `abandoned` afterwards.
         """
         waiting = iter(self.hosts)
         places = min(len(self.hosts), self.limits.max_concurrency.of(len(self.hosts), least=1))
         workers = [asyncio.create_task(self._work(waiting)) for _ in range(places)]
-        self.control.attach(workers)
+        self.control.attach(on_stop=self._cut_connecting, on_cancel=lambda: _cut(workers))
         try:
-            await asyncio.gather(*workers, return_exceptions=True)
+            await self._all_of(workers)
         finally:
             self.control.detach()
         for worker in workers:
             if not worker.cancelled() and (fault := worker.exception()) is not None:
                 raise fault
         for host in waiting:  # workers that were cancelled before their first step took none
-            self._end(self._not_started(host, self._reason_to_stop() or Reason.INTERRUPTED))
-        if self._fatal is not None:
-            raise self._fatal
+            self._end(endings.not_started(host, self._reason_to_stop() or Reason.INTERRUPTED))
         order = {host.name: index for index, host in enumerate(self.hosts)}
         self.outcomes.sort(key=lambda outcome: order[outcome.host])
         return self.outcomes
 
+    async def _all_of(self, workers: Sequence[asyncio.Task[None]]) -> None:
+        pending = set(workers)
+        while pending:
+            try:
+                _, pending = await asyncio.wait(pending)
+            except (
+                asyncio.CancelledError
+            ):  # whoever called us was cancelled: nothing may go on behind its back
+                self.abandoned = True
+                self.control.cancel()
+                pending = {worker for worker in pending if not worker.done()}
+
     async def _work(self, waiting: Iterator[Host]) -> None:
         for host in waiting:
-            outcome = await self._invoke(host)
-            self._end(outcome)
+            self._end(await self._invoke(host))
 
     async def _invoke(self, host: Host) -> Outcome:
         if (why := self._reason_to_stop()) is not None:
-            return self._not_started(host, why)
+            return endings.not_started(host, why)
         attempts = 0
 
         def on_attempt(number: int) -> None:
             nonlocal attempts
             attempts = number
-            self._emit(HostConnecting(host, number))
+            self.audience.tell(HostConnecting(host, number))
 
         try:
-            connection = await self.connector.open(host, on_attempt=on_attempt)
+            connection = await self._open(host, on_attempt)
         except Unreachable as exc:
-            return _unreachable(host, exc, attempts)
+            return endings.unreachable(host, exc, attempts=attempts)
         except FleetError as exc:
-            self._fatal = self._fatal or exc
-            return _unreachable(
-                host, Unreachable(Reason.CREDENTIALS, exc.message, hint=exc.hint or ""), attempts
-            )
+            self._give_up(exc)
+            why = Reason.CREDENTIALS if isinstance(exc, CredentialError) else Reason.TRANSPORT
+            problem = Unreachable(why, exc.message, hint=exc.hint or "")
+            return endings.unreachable(host, problem, attempts=attempts)
         except asyncio.CancelledError:
             _uncancel()
-            return self._not_started(host, Reason.INTERRUPTED)
+            return endings.not_started(host, self._reason_to_stop() or Reason.INTERRUPTED)
         try:
             outcome = await self._on_host(host, connection)
         finally:
             await _close(connection)
         return replace(outcome, attempts=attempts) if attempts > 1 else outcome
 
+    async def _open(self, host: Host, on_attempt: Callable[[int], None]) -> Connection:
+        worker = asyncio.current_task()
+        assert worker is not None  # noqa: S101 - a coroutine of `_work`, which is a task
+        self._connecting.add(worker)
+        try:
+            return await self.connector.open(host, on_attempt=on_attempt)
+        finally:
+            self._connecting.discard(worker)
+
     async def _on_host(self, host: Host, connection: Connection) -> Outcome:
         if (why := self._reason_to_stop()) is not None:
-            return self._not_started(host, why)
+            return endings.not_started(host, why)
         self.ledger.append("invocation-started", host=host.name)
         try:
             await self.ledger.commit()
         except FleetError as exc:
-            self._fatal = self._fatal or exc
-            return self._not_started(host, Reason.INTERNAL)
+            self._give_up(exc)
+            return endings.not_started(host, Reason.INTERNAL)
         except asyncio.CancelledError:
             _uncancel()
-            return self._not_started(host, Reason.INTERRUPTED)
-        self._emit(HostStarted(host))
+            return endings.not_started(host, Reason.INTERRUPTED)
+        if (why := self._reason_to_stop()) is not None:  # others may have failed while the disk was busy
+            return endings.not_started(host, why)
+        self.audience.tell(HostStarted(host))
         files = OutputFiles(self.folder, host.name, filters=self.filters)
         session = Session(connection, self.folder, files, run_id=self.folder.run_id)
-        outcome = await self._task(session)
-        return _with_output(outcome, files)
+        return endings.with_output(await self._task(session), files)
 
     async def _task(self, session: Session) -> Outcome:
-        host = session.host.name
-        ended = Outcome(host=host, status=Status.FAILED, started=session.started)
+        limit = asyncio.timeout(self.limits.timeout)
         try:
-            async with asyncio.timeout(self.limits.timeout) as limit:
+            async with limit:
                 return await self.task(session)
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            outcome = _timed_out(ended, f"still running after {self.limits.timeout:g} s, killed")
-        except StepTimedOut as exc:
-            outcome = _timed_out(ended, str(exc))
-        except ExecFailed as exc:
-            lost = exc.started and exc.reason is Reason.CONNECTION_LOST
-            outcome = replace(
-                ended,
-                status=Status.UNKNOWN if lost else Status.FAILED,
-                details="Connection Lost" if lost else "",
-                reason=exc.reason,
-                message=exc.message,
-                hint=exc.hint,
-            )
         except asyncio.CancelledError:
             _uncancel()
-            outcome = replace(
-                ended,
-                status=Status.CANCELLED,
-                reason=Reason.INTERRUPTED,
-                message="cancelled by the operator, killed",
-            )
+            return endings.cancelled(session)
         except Exception as exc:  # noqa: BLE001 - a bug on one host's path must not hide the others' results
-            text = f"{type(exc).__name__}: {exc}"
-            outcome = replace(ended, reason=Reason.INTERNAL, message=text, hint="this is a bug: report it")
-        return replace(outcome, ended=datetime.now(UTC))
+            if limit.expired():
+                return endings.timed_out(session, f"still running after {self.limits.timeout:g} s, killed")
+            return endings.failed(session, exc)
 
     def _reason_to_stop(self) -> Reason | None:
-        if self._fatal is not None:
+        if self.fatal is not None:
             return Reason.INTERNAL
         if self.control.stopping:
             return Reason.INTERRUPTED
         return self._stopped
 
-    def _not_started(self, host: Host, why: Reason) -> Outcome:
-        interrupted = why is Reason.INTERRUPTED
-        messages = {
-            Reason.ERROR_BUDGET: "not started: more errors than --max-errors allows",
-            Reason.UNREACHABLE_BUDGET: "not started: more unreachable hosts than --max-unreachable allows",
-            Reason.INTERRUPTED: "not started: the run was interrupted",
-        }
-        return Outcome(
-            host=host.name,
-            status=Status.CANCELLED if interrupted else Status.TERMINATED,
-            reason=why,
-            message=messages.get(why, "not started: fleetctl could not go on"),
-            attempts=0,
-        )
+    def _give_up(self, why: FleetError) -> None:
+        if self.fatal is None:
+            self.fatal = why
+            self._cut_connecting()
+
+    def _cut_connecting(self) -> None:
+        """Take hosts to which nothing was sent yet out of their connecting: they are not going to be started."""
+        _cut(self._connecting)
 
     def _end(self, outcome: Outcome) -> None:
         if self.redact is not None and outcome.message:
@@ -204,7 +202,7 @@ class FanOut:
         )
         self.ledger.flush_soon()
         self.outcomes.append(outcome)
-        self._emit(HostEnded(outcome))
+        self.audience.tell(HostEnded(outcome))
         self._count(outcome)
 
     def _count(self, outcome: Outcome) -> None:
@@ -214,72 +212,37 @@ class FanOut:
         if self._stopped is not None:
             return
         if self._errors > self.limits.max_errors.of(total):
-            self._stop(
-                Reason.ERROR_BUDGET,
-                f"{self._errors} errors: more than --max-errors {self.limits.max_errors} allows",
-            )
+            limit = self.limits.max_errors
+            self._stop(Reason.ERROR_BUDGET, f"{self._errors} errors: more than --max-errors {limit} allows")
         elif self._unreachable > self.limits.max_unreachable.of(total):
             limit = self.limits.max_unreachable
-            self._stop(
-                Reason.UNREACHABLE_BUDGET,
-                f"{self._unreachable} unreachable: more than --max-unreachable {limit} allows",
-            )
+            text = f"{self._unreachable} unreachable: more than --max-unreachable {limit} allows"
+            self._stop(Reason.UNREACHABLE_BUDGET, text)
 
     def _stop(self, why: Reason, text: str) -> None:
         self._stopped = why
+        self._cut_connecting()
         self.ledger.append("stopped", reason=why)
-        self._emit(Note(f"{text}; no new host is started"))
+        self.audience.tell(Note(f"{text}; no new host is started"))
 
-    def _emit(self, event: Event) -> None:
-        for observer in self.observers:
-            observer(event)
+
+def _cut(workers: Iterable[asyncio.Task[None]]) -> None:
+    for worker in tuple(workers):
+        worker.cancel()
 
 
 def _uncancel() -> None:
-    """Take note of a cancellation that was turned into an outcome, so that the worker goes on to the next host."""
+    """Take note of cancellations that were turned into an outcome, so that the worker goes on to the next host."""
     task = asyncio.current_task()
-    if task is not None:
-        task.uncancel()
+    while task is not None and task.uncancel():
+        pass
 
 
 async def _close(connection: Connection) -> None:
     try:
-        await connection.close()
+        async with asyncio.timeout(_CLOSE_SECONDS):
+            await connection.close()
     except asyncio.CancelledError:
         _uncancel()
     except Exception:  # noqa: BLE001, S110 - the work is done and its result known; nothing depends on a clean goodbye
         pass
-
-
-def _unreachable(host: Host, exc: Unreachable, attempts: int) -> Outcome:
-    return Outcome(
-        host=host.name,
-        status=Status.UNDELIVERABLE,
-        reason=exc.reason,
-        message=exc.message,
-        hint=exc.hint,
-        attempts=max(1, attempts),
-        ended=datetime.now(UTC),
-    )
-
-
-def _timed_out(ended: Outcome, message: str) -> Outcome:
-    return replace(
-        ended,
-        status=Status.TIMED_OUT,
-        details="Execution Timed Out",
-        reason=Reason.EXECUTION_TIMEOUT,
-        message=message,
-    )
-
-
-def _with_output(outcome: Outcome, files: OutputFiles) -> Outcome:
-    try:
-        files.close()
-    except StoreFailed as exc:
-        outcome = replace(outcome, status=Status.FAILED, reason=Reason.OUTPUT, message=str(exc))
-    stdout, stderr = files.sizes()
-    out_digest, err_digest = files.digests()
-    return replace(
-        outcome, stdout_bytes=stdout, stderr_bytes=stderr, stdout_digest=out_digest, stderr_digest=err_digest
-    )

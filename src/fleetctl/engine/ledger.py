@@ -10,14 +10,16 @@ One flush to disk serves every record that waits for one: hundreds of hosts star
 from __future__ import annotations
 
 import asyncio
-import json
+import contextlib
 import os
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from fleetctl.errors import StateFolderError
+from fleetctl.store.runs import sync_folder, to_bytes
 
 __all__ = ["Ledger"]
 
@@ -51,8 +53,12 @@ class Ledger:
         self._durable = 0
         self._flushing: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._size = 0
+        # A thread of its own: the loop's are shared with name resolution, where a dead name server would hold up every start.
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         try:
             self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            sync_folder(path.parent)
         except OSError as exc:
             raise StateFolderError(f"{path} cannot be made: {exc.strerror}") from exc
 
@@ -66,9 +72,7 @@ class Ledger:
         }
         record |= {key: value for key, value in fields.items() if value not in (None, "")}
         record["prev"] = self._previous
-        line = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode(
-            "utf-8", "surrogateescape"
-        )
+        line = to_bytes(record)
         self._previous = sha256(line).hexdigest()
         self._lines.append(line)
         self._appended += 1
@@ -99,7 +103,9 @@ class Ledger:
     async def _flush(self) -> None:
         lines, self._lines = self._lines, []
         try:
-            await asyncio.get_running_loop().run_in_executor(None, self._write, b"\n".join(lines) + b"\n")
+            await asyncio.get_running_loop().run_in_executor(
+                self._writer, self._write, b"\n".join(lines) + b"\n"
+            )
             self._durable += len(lines)
         except BaseException:
             self._lines[:0] = lines
@@ -113,7 +119,11 @@ class Ledger:
             while rest:
                 rest = rest[os.write(self._fd, rest) :]
             os.fdatasync(self._fd)
+            self._size += len(data)
         except OSError as exc:
+            # All or nothing: the same lines are written again at the next chance, and must not follow half of themselves.
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._fd, self._size)
             raise StateFolderError(
                 f"{self._path} cannot be written: {exc.strerror}",
                 hint="free some disk space; started hosts were let finish",
@@ -127,6 +137,7 @@ class Ledger:
         try:
             await self.commit()
         finally:
+            self._writer.shutdown(wait=False)
             if self._fd >= 0:
                 os.close(self._fd)
                 self._fd = -1

@@ -12,25 +12,31 @@ import os
 import resource
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from fleetctl import __version__
-from fleetctl.engine.budget import Limits
+from fleetctl.engine.budget import Limits, Quota
 from fleetctl.engine.connect import Connector
 from fleetctl.engine.control import Control
-from fleetctl.engine.events import Observer, RunEnded, RunStarted
+from fleetctl.engine.events import Audience, Note, Observer, RunEnded, RunStarted
 from fleetctl.engine.fanout import FanOut
 from fleetctl.engine.ledger import Ledger
+from fleetctl.engine.output import StreamFilter
 from fleetctl.engine.report import run_report, run_status
 from fleetctl.engine.task import Task
+from fleetctl.errors import FleetError, StateFolderError
 from fleetctl.model import EMPTY, Host, Outcome
 from fleetctl.redact import Redactor
 from fleetctl.store.runs import RunFolder, Runs, new_run_id
 from fleetctl.transport.protocol import TransportOptions
 
 __all__ = ["Order", "RunResult", "execute"]
+
+# A host takes a socket, two files of output, and the pipes of a local process or proxy.
+_FILES_PER_HOST = 6
+_FILES_OF_OUR_OWN = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,19 +65,29 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """What became of a run; `report` is what `report.json` holds."""
+    """What became of a run.
+
+    Attributes:
+        status: the run's, in SSM's words.
+        interrupted: whether the operator stopped it, even if nothing was left to stop.
+        report: what `report.json` holds.
+    """
 
     run_id: str
     status: str
     outcomes: tuple[Outcome, ...]
     folder: RunFolder
     report: dict[str, Any] = field(repr=False)
+    interrupted: bool = False
 
 
 async def execute(
     order: Order, runs: Runs, *, observers: Sequence[Observer] = (), control: Control | None = None
 ) -> RunResult:
     """Carry out an order.
+
+    An observer that fails does not stop the run; its exception is raised when all is done and written. So is the cancellation of
+    the task that calls this: what runs on hosts is killed first, and the report tells so.
 
     Args:
         order: what to do.
@@ -83,42 +99,88 @@ async def execute(
         FleetError: fleetctl itself cannot go on; single hosts that fail never raise.
     """
     control = control or Control()
-    _allow_open_files(order)
+    audience = Audience(observers)
+    limits, note = _within_open_files(order)
+    secrets = _Secrets(order)
     requested = datetime.now(UTC)
-    redactor = Redactor(order.secrets | order.transport.credentials.secrets())
     folder = runs.create(new_run_id(requested))
-    folder.write_run(_run_json(order, folder.run_id, requested, redactor))
+    run = _run_json(order, folder.run_id, requested, secrets.redactor())
+    folder.write_run(run)
     ledger = Ledger(folder.events, first=(folder.path / "run.json").read_bytes())
-    connector = Connector(order.transport, limits=order.limits)
-    for observer in observers:
-        observer(RunStarted(folder.run_id, order.hosts))
     fan_out = FanOut(
         folder=folder,
         hosts=order.hosts,
         task=order.task,
-        limits=order.limits,
-        connector=connector,
+        limits=limits,
+        connector=Connector(order.transport, limits=limits),
         ledger=ledger,
         control=control,
-        observers=observers,
-        filters=redactor.stream if redactor else None,
-        redact=redactor.text if redactor else None,
+        audience=audience,
+        filters=secrets.stream,
+        redact=secrets.text,
     )
+    ledger.append("run-started", hosts=len(order.hosts))
+    audience.tell(RunStarted(folder.run_id, order.hosts))
+    if note:
+        audience.tell(Note(note))
+    outcomes, fatal = await _to_the_end(fan_out)
+    status = run_status(outcomes, interrupted=control.stopping)
+    report = run_report(run, outcomes, status=status, ended=datetime.now(UTC))
     try:
-        ledger.append("run-started", hosts=len(order.hosts))
-        outcomes = await fan_out.run()
-        status = run_status(outcomes, interrupted=control.stopping)
-        ledger.append("run-ended", status=status)
-    finally:
-        await connector.close()
-        await ledger.close()
-    report = run_report(folder.run(), outcomes, status=status, ended=datetime.now(UTC))
-    await asyncio.to_thread(folder.write_report, report)
-    for observer in observers:
-        observer(RunEnded(folder.run_id, status))
+        await asyncio.to_thread(folder.write_report, report)
+    except StateFolderError as exc:
+        fatal = fatal or exc
+    audience.tell(RunEnded(folder.run_id, status))
+    if fan_out.abandoned:
+        raise asyncio.CancelledError
+    if fault := fatal or audience.fault:
+        raise fault
     return RunResult(
-        run_id=folder.run_id, status=status, outcomes=tuple(outcomes), folder=folder, report=report
+        run_id=folder.run_id,
+        status=status,
+        outcomes=tuple(outcomes),
+        folder=folder,
+        report=report,
+        interrupted=control.stopping,
     )
+
+
+async def _to_the_end(fan_out: FanOut) -> tuple[list[Outcome], FleetError | None]:
+    """Run, and close what was opened, whatever happens; return outcomes and why fleetctl itself could not go on."""
+    ledger = fan_out.ledger
+    try:
+        outcomes = await fan_out.run()
+        ledger.append("run-ended", status=run_status(outcomes, interrupted=fan_out.control.stopping))
+    finally:
+        await fan_out.connector.close()
+        try:
+            await ledger.close()
+        except StateFolderError as exc:
+            fan_out.fatal = fan_out.fatal or exc
+    return outcomes, fan_out.fatal
+
+
+class _Secrets:
+    """What must not be kept or shown: the order's own secrets, and every password that was given out up to now."""
+
+    def __init__(self, order: Order) -> None:
+        self._own = order.secrets
+        self._credentials = order.transport.credentials
+        self._known: frozenset[str] | None = None
+        self._redactor = Redactor(())
+
+    def redactor(self) -> Redactor:
+        known = self._own | self._credentials.secrets()
+        if known != self._known:
+            self._known, self._redactor = known, Redactor(known)
+        return self._redactor
+
+    def text(self, text: str) -> str:
+        return self.redactor().text(text)
+
+    def stream(self) -> StreamFilter | None:
+        redactor = self.redactor()
+        return redactor.stream() if redactor else None
 
 
 def _run_json(order: Order, run_id: str, requested: datetime, redactor: Redactor) -> dict[str, Any]:
@@ -169,11 +231,22 @@ def _user() -> str:
     return user or f"uid {os.getuid()}"
 
 
-def _allow_open_files(order: Order) -> None:
-    """Raise the soft limit of open files to what the concurrency needs: a socket and two files a host."""
-    wanted = 256 + 4 * order.limits.max_concurrency.of(len(order.hosts), least=1)
+def _within_open_files(order: Order) -> tuple[Limits, str]:
+    """Raise the soft limit of open files to what the concurrency needs; where the hard limit forbids it, work on fewer hosts at once.
+
+    Returns:
+        The limits to keep to, and what to tell the operator (empty: nothing).
+    """
+    wanted = _FILES_OF_OUR_OWN + _FILES_PER_HOST * order.limits.max_concurrency.of(len(order.hosts), least=1)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return order.limits, ""
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if allowed >= wanted:
+        return order.limits, ""
+    places = max(1, (allowed - _FILES_OF_OUR_OWN) // _FILES_PER_HOST)
+    note = f"only {allowed} files may be open (ulimit -n): working on {places} hosts at once"
+    return replace(order.limits, max_concurrency=Quota(places)), note

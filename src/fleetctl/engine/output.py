@@ -6,9 +6,9 @@ import os
 from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
-from fleetctl.store.runs import RunFolder
+from fleetctl.store.runs import STEPS, RunFolder, to_bytes
 
 __all__ = ["OutputFiles", "StoreFailed", "StreamFilter"]
 
@@ -27,19 +27,26 @@ class StreamFilter(Protocol):
         """Return what was held back."""
 
 
+Filters: TypeAlias = Callable[[], StreamFilter | None]
+
+
 class _Stream:
     """One file of one host, made with its first byte."""
 
-    __slots__ = ("_digest", "_fd", "_filter", "_path", "size")
+    __slots__ = ("_digest", "_fd", "_filter", "_filters", "_path", "size")
 
-    def __init__(self, path: Path, secrets: StreamFilter | None) -> None:
+    def __init__(self, path: Path, filters: Filters | None) -> None:
         self._path = path
-        self._filter = secrets
+        self._filters = filters
+        self._filter: StreamFilter | None = None
         self._fd = -1
         self._digest = blake2b(digest_size=16)
         self.size = 0
 
     def write(self, data: bytes) -> None:
+        if self._filters is not None:
+            # Only now, with its first bytes: a password that this very command asked for is among the secrets by then.
+            self._filter, self._filters = self._filters(), None
         if self._filter is not None:
             data = self._filter.feed(data)
         if data:
@@ -52,11 +59,12 @@ class _Stream:
                 self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             rest = memoryview(data)
             while rest:
-                rest = rest[os.write(self._fd, rest) :]
+                written = os.write(self._fd, rest)
+                self._digest.update(rest[:written])
+                self.size += written
+                rest = rest[written:]
         except OSError as exc:
             raise StoreFailed(f"output cannot be kept in {self._path}: {exc.strerror}") from exc
-        self._digest.update(data)
-        self.size += len(data)
 
     def close(self) -> None:
         try:
@@ -70,10 +78,6 @@ class _Stream:
     @property
     def digest(self) -> str:
         return self._digest.hexdigest()
-
-    @property
-    def path(self) -> Path:
-        return self._path
 
 
 class _Sink:
@@ -106,14 +110,12 @@ class OutputFiles:
     Args:
         folder: the run's folder.
         host: the host's name.
-        filters: makes a filter per stream that takes secrets out; None keeps bytes as they are.
+        filters: makes a filter per stream that takes secrets out, when its first bytes come; None keeps them as they are.
     """
 
     __slots__ = ("_filters", "_folder", "_host", "_sinks")
 
-    def __init__(
-        self, folder: RunFolder, host: str, *, filters: Callable[[], StreamFilter] | None = None
-    ) -> None:
+    def __init__(self, folder: RunFolder, host: str, *, filters: Filters | None = None) -> None:
         self._folder = folder
         self._host = host
         self._filters = filters
@@ -123,10 +125,7 @@ class OutputFiles:
         """Return where a step's output goes; the same step appends."""
         if name not in self._sinks:
             folder = self._folder.output(self._host, name)
-            streams = [
-                _Stream(folder / kind, self._filters() if self._filters else None)
-                for kind in ("stdout", "stderr")
-            ]
+            streams = [_Stream(folder / kind, self._filters) for kind in ("stdout", "stderr")]
             self._sinks[name] = _Sink(*streams)
         return self._sinks[name]
 
@@ -140,7 +139,7 @@ class OutputFiles:
         Raises:
             StoreFailed: some output could not be kept.
         """
-        failure: StoreFailed | None = None
+        failure = self._note_steps()
         for sink in self._sinks.values():
             for stream in (sink.out, sink.err):
                 try:
@@ -150,6 +149,16 @@ class OutputFiles:
             failure = failure or sink.failure
         if failure is not None:
             raise failure
+
+    def _note_steps(self) -> StoreFailed | None:
+        printed = [name for name, sink in self._sinks.items() if sink.out.size or sink.err.size]
+        if len(printed) > 1:
+            path = self._folder.output(self._host) / STEPS
+            try:
+                path.write_bytes(to_bytes(printed))
+            except OSError as exc:
+                return StoreFailed(f"{path} cannot be written: {exc.strerror}")
+        return None
 
     def sizes(self) -> tuple[int, int]:
         """Return bytes of stdout and stderr over all steps."""

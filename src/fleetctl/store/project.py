@@ -54,6 +54,7 @@ class Project:
         try:
             if not self.state.is_dir():
                 self.state.mkdir(parents=True, mode=0o700)
+                (self.state / ".gitignore").write_text("*\n")  # what hosts print belongs in no repository
             folder = self.state.joinpath(*parts)
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as exc:
@@ -72,7 +73,7 @@ class Project:
 def find_project(start: Path) -> Path | None:
     """Return the nearest folder at or above `start` that holds a `fleetctl.yaml`."""
     for folder in (start, *start.parents):
-        if (folder / PROJECT_FILE).is_file():
+        if os.path.isfile(folder / PROJECT_FILE):  # noqa: PTH113 - a folder we may not look into holds no project of ours
             return folder
     return None
 
@@ -98,12 +99,19 @@ def open_project(path: Path | None = None, *, state: Path | None = None) -> Proj
             )
         root = root.resolve()
     else:
-        root = find_project(Path.cwd())
+        root = find_project(_here())
     settings = load_settings(root / PROJECT_FILE) if root else Settings()
     chosen = state or (Path(os.environ["FLEETCTL_STATE"]) if os.environ.get("FLEETCTL_STATE") else None)
     if chosen is None:
         chosen = root / ".fleetctl" if root else _platform_state()
     return Project(root=root, state=chosen.expanduser().absolute(), settings=settings)
+
+
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except OSError as exc:
+        raise NotFoundError("the current folder is gone", hint="enter another one: cd") from exc
 
 
 def _platform_state() -> Path:

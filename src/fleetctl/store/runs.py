@@ -10,6 +10,7 @@ runs/<run-id>/run.json           who, when, what, selector, hosts, versions
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -17,35 +18,77 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
 from fleetctl.errors import NotFoundError, StateFolderError
 
-__all__ = ["RunFolder", "Runs", "file_name", "new_run_id", "write_json"]
+__all__ = ["STEPS", "RunFolder", "Runs", "file_name", "new_run_id", "sync_folder", "to_bytes", "write_json"]
+
+# File systems allow 255 bytes; `.out` and the like must still fit behind.
+_LONGEST_NAME = 240
+
+# In a host's output folder: names of the steps that printed, in order. No step can have this name: leading dots are escaped.
+STEPS = ".steps"
 
 
 def new_run_id(now: datetime) -> str:
-    """Return a name that sorts by time and that two controllers will not both choose: `20261123T204512-7f3a9c`."""
-    return f"{now.astimezone(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+    """Return a name that sorts by time and that two controllers will not both choose: `20261123T204512.093-7f3a9c`."""
+    utc = now.astimezone(UTC)
+    return f"{utc:%Y%m%dT%H%M%S}.{utc.microsecond // 1000:03}-{secrets.token_hex(3)}"
 
 
 def file_name(name: str) -> str:
-    """Make a host's or step's name one file name, reversibly: `/`, `%`, control characters and leading dots are escaped."""
-    quoted = quote(name, safe="@:+,=[]{}() ~!$&';")
-    return "%2E" + quoted[1:] if quoted.startswith(".") else quoted
+    """Make a host's or step's name one file name: `/`, `%`, control characters and leading dots are escaped.
+
+    Different names get different file names. What is too long for a file system keeps its beginning, and a digest of the whole.
+    """
+    quoted = quote(name, safe="@:+,=[]{}() ~!$&';", errors="surrogateescape")
+    quoted = "%2E" + quoted[1:] if quoted.startswith(".") else quoted
+    if len(quoted) <= _LONGEST_NAME:
+        return quoted
+    digest = blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return f"{quoted[: _LONGEST_NAME - 34]}%~{digest}"  # no quoted name holds `%~`
+
+
+def to_bytes(data: Any, *, indent: int | None = None) -> bytes:
+    """Return JSON as UTF-8; names and arguments that are no text (bytes that came in as surrogates) are escaped."""
+    separators = (",", ":") if indent is None else None
+    try:
+        return json.dumps(data, ensure_ascii=False, indent=indent, separators=separators).encode()
+    except UnicodeEncodeError:
+        return json.dumps(data, indent=indent, separators=separators).encode()
+
+
+def sync_folder(path: Path) -> None:
+    """Bring the entries of a folder to disk: a file that was just made must still be there after a power cut."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Write JSON so that a reader sees the old file or the new one, never half of one."""
+    """Write JSON so that a reader sees the old file or the new one, never half of one, also after a power cut.
+
+    Raises:
+        StateFolderError: it cannot be written.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump(data, file, ensure_ascii=False, indent=1)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(to_bytes(data, indent=1) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        sync_folder(path.parent)
+    except OSError as exc:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise StateFolderError(f"{path} cannot be written: {exc.strerror}", hint="is the disk full?") from exc
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +117,20 @@ class RunFolder:
         folder = self.path / "out" / file_name(host)
         return folder / file_name(step) if step else folder
 
-    def hosts_with_output(self) -> list[str]:
-        """Return the names of the hosts that printed anything."""
-        folder = self.path / "out"
-        return sorted(unquote(item.name) for item in folder.iterdir()) if folder.is_dir() else []
-
     def steps(self, host: str) -> list[str]:
         """Return the names of the steps whose output is kept apart for a host, in the order they began to print."""
+        folder = self.output(host)
         try:
-            folders = [item for item in os.scandir(self.output(host)) if item.is_dir()]
-        except FileNotFoundError:
+            found = [item for item in os.scandir(folder) if item.is_dir()]
+        except OSError:
             return []
-        # A folder's ctime is that of its last new file: when the step first printed.
+        with contextlib.suppress(OSError, ValueError):
+            order = json.loads((folder / STEPS).read_bytes())
+            return [name for name in order if any(item.name == file_name(name) for item in found)]
+        # A killed controller left no list. A folder's ctime is that of its last new file: when the step first printed.
         return [
             unquote(item.name)
-            for item in sorted(folders, key=lambda item: (item.stat().st_ctime_ns, item.name))
+            for item in sorted(found, key=lambda item: (item.stat().st_ctime_ns, item.name))
         ]
 
     def output_files(self, host: str, stream: str) -> tuple[Path, ...]:
@@ -126,6 +168,8 @@ class RunFolder:
         except FileNotFoundError:
             hint = "the run is still going on, or was killed" if name == "report.json" else None
             raise NotFoundError(f"run {self.run_id} has no {name}", hint=hint) from None
+        except OSError as exc:
+            raise StateFolderError(f"{self.path / name} cannot be read: {exc.strerror}") from exc
         except ValueError as exc:
             raise StateFolderError(f"{self.path / name} is damaged: {exc}") from exc
         if not isinstance(data, dict):
@@ -149,6 +193,7 @@ class Runs:
         try:
             folder.mkdir(mode=0o700)
             (folder / "out").mkdir(mode=0o700)
+            sync_folder(self.path)
         except OSError as exc:
             raise StateFolderError(f"{folder} cannot be made: {exc.strerror}") from exc
         return RunFolder(folder)

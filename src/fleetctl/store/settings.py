@@ -68,25 +68,39 @@ def settings_model() -> type[BaseModel]:
         """Defaults of everything that works on many hosts."""
 
         model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
-        max_concurrency: str = Field("200", pattern=quota, description="hosts worked on at once, N or P%")
-        max_errors: str = Field("100%", pattern=quota, description="failures after which no new host starts")
-        max_unreachable: str = Field("100%", pattern=quota, description="the same for unreachable hosts")
-        connect_concurrency: int = Field(64, ge=1, le=4096, description="connections being opened at once")
-        timeout: float = Field(3600, ge=1, le=2_592_000, description="seconds for one host's work")
-        connect_timeout: float = Field(10, ge=0.1, le=3600, description="seconds to connect and log in")
-        confirm_above: int | None = Field(None, ge=0, description="ask before a run on more hosts than this")
+        max_concurrency: str = Field(
+            default="200", pattern=quota, description="hosts worked on at once, N or P%"
+        )
+        max_errors: str = Field(
+            default="100%", pattern=quota, description="failures after which no new host starts"
+        )
+        max_unreachable: str = Field(
+            default="100%", pattern=quota, description="the same for unreachable hosts"
+        )
+        connect_concurrency: int = Field(
+            default=64, ge=1, le=4096, description="connections being opened at once"
+        )
+        timeout: float = Field(default=3600, ge=1, le=2_592_000, description="seconds for one host's work")
+        connect_timeout: float = Field(
+            default=10, ge=0.1, le=3600, description="seconds to connect and log in"
+        )
+        confirm_above: int | None = Field(
+            default=None, ge=0, description="ask before a run on more hosts than this"
+        )
 
     class Ssh(BaseModel):
         """How hosts are reached over SSH."""
 
         model_config = ConfigDict(extra="forbid")
-        known_hosts: list[str] = Field([], description="files to check host keys against")
+        known_hosts: list[str] = Field(default=[], description="files to check host keys against")
         host_keys: Literal["strict", "accept-new"] = Field(
-            "strict", description="what to do with an unknown host"
+            default="strict", description="what to do with an unknown host"
         )
-        config: str | None = Field(None, description="OpenSSH configuration file; default ~/.ssh/config")
+        config: str | None = Field(
+            default=None, description="OpenSSH configuration file; default ~/.ssh/config"
+        )
         key_exchange: Literal["default", "curve25519"] = Field(
-            "default",
+            default="default",
             description="curve25519 leaves post-quantum key exchanges aside: less CPU, less future-proof",
         )
 
@@ -94,11 +108,15 @@ def settings_model() -> type[BaseModel]:
         """Settings of a fleetctl project."""
 
         model_config = ConfigDict(extra="forbid")
-        inventory: list[str] = Field([], description="inventory files and folders; default inventories/")
+        inventory: list[str] = Field(
+            default=[], description="inventory files and folders; default inventories/"
+        )
         run: Run = Run()
         ssh: Ssh = Ssh()
-        password_command: list[str] = Field([], description="argv that prints a password")
-        vars: dict[str, Any] = Field({}, description="values for templates, weaker than those of hosts")
+        password_command: list[str] = Field(default=[], description="argv that prints a password")
+        vars: dict[str, Any] = Field(
+            default={}, description="values for templates, weaker than those of hosts"
+        )
 
     return Project
 

@@ -1,0 +1,102 @@
+"""Outcomes of invocations that did not end by their own task's word."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from fleetctl.engine.output import OutputFiles, StoreFailed
+from fleetctl.engine.task import Session, StepTimedOut
+from fleetctl.model import Host, Outcome, Reason, Status
+from fleetctl.transport.protocol import ExecFailed, Unreachable
+
+__all__ = ["cancelled", "failed", "not_started", "timed_out", "unreachable", "with_output"]
+
+_WHY_NOT_STARTED = {
+    Reason.ERROR_BUDGET: "not started: more errors than --max-errors allows",
+    Reason.UNREACHABLE_BUDGET: "not started: more unreachable hosts than --max-unreachable allows",
+    Reason.INTERRUPTED: "not started: the run was interrupted",
+}
+_LOST = frozenset({Reason.CONNECTION_LOST, Reason.CONNECTION_CLOSED})
+
+
+def not_started(host: Host, why: Reason) -> Outcome:
+    """Nothing was started on the host because the run had to stop: `Cancelled` by the operator, else `Terminated`."""
+    return Outcome(
+        host=host.name,
+        status=Status.CANCELLED if why is Reason.INTERRUPTED else Status.TERMINATED,
+        reason=why,
+        message=_WHY_NOT_STARTED.get(why, "not started: fleetctl could not go on"),
+        attempts=0,
+    )
+
+
+def unreachable(host: Host, exc: Unreachable, *, attempts: int) -> Outcome:
+    """Nothing was started on the host because it could not be reached."""
+    return Outcome(
+        host=host.name,
+        status=Status.UNDELIVERABLE,
+        reason=exc.reason,
+        message=exc.message,
+        hint=exc.hint,
+        attempts=max(1, attempts),
+        ended=datetime.now(UTC),
+    )
+
+
+def cancelled(session: Session) -> Outcome:
+    """The operator cut it short."""
+    return replace(
+        _ended(session, Reason.INTERRUPTED, "cancelled by the operator, killed"), status=Status.CANCELLED
+    )
+
+
+def timed_out(session: Session, message: str) -> Outcome:
+    """It took too long and was killed (SSM: Execution Timed Out)."""
+    return replace(
+        _ended(session, Reason.EXECUTION_TIMEOUT, message),
+        status=Status.TIMED_OUT,
+        details="Execution Timed Out",
+    )
+
+
+def failed(session: Session, exc: Exception) -> Outcome:
+    """The task ended with an exception: what was found out about the host, or a bug that must not hide other hosts' results."""
+    if isinstance(exc, StepTimedOut):
+        return timed_out(session, str(exc))
+    if not isinstance(exc, ExecFailed):
+        text = f"{type(exc).__name__}: {exc}".removesuffix(": ")
+        return replace(_ended(session, Reason.INTERNAL, text), hint="this is a bug: report it")
+    outcome = replace(_ended(session, exc.reason, exc.message), hint=exc.hint)
+    if exc.reason not in _LOST:
+        return outcome
+    if exc.started:
+        return replace(outcome, status=Status.UNKNOWN, details="Connection Lost")
+    return replace(outcome, status=Status.UNDELIVERABLE, started=None)
+
+
+def with_output(outcome: Outcome, files: OutputFiles) -> Outcome:
+    """Close the files and add what they hold; output that could not be kept is no success."""
+    try:
+        files.close()
+    except StoreFailed as exc:
+        message = f"{outcome.message}; {exc}" if outcome.message else str(exc)
+        outcome = replace(outcome, message=message)
+        if outcome.status is Status.SUCCESS:
+            outcome = replace(outcome, status=Status.FAILED, reason=Reason.OUTPUT)
+    stdout, stderr = files.sizes()
+    out_digest, err_digest = files.digests()
+    return replace(
+        outcome, stdout_bytes=stdout, stderr_bytes=stderr, stdout_digest=out_digest, stderr_digest=err_digest
+    )
+
+
+def _ended(session: Session, reason: Reason, message: str) -> Outcome:
+    return Outcome(
+        host=session.host.name,
+        status=Status.FAILED,
+        reason=reason,
+        message=message,
+        started=session.started,
+        ended=datetime.now(UTC),
+    )
