@@ -153,10 +153,7 @@ def _program(command: Command, interpreter: Interpreter, *, pty: bool = False) -
     parts = [(_prelude(command), 'eval "$fleetctl_s"'), (body, run)]
     encoded = [_encode(text) for text, _ in parts]
     if sum(map(len, encoded)) <= _READ_LIMIT:
-        line = "; ".join(
-            f"fleetctl_s=$(printf %b '{text}') || exit 125; {act}"
-            for text, (_, act) in zip(encoded, parts, strict=True)
-        )
+        line = "; ".join(f"{_assign(text)}; {act}" for text, act in parts)
         return line.encode("utf-8", "surrogateescape") + b"\n"
     chunks = [_chunks(_ascii(text)) for text in encoded]
     line = "; ".join(
@@ -177,7 +174,7 @@ def _prelude(command: Command) -> str:
         said = quote(f"fleetctl: cannot enter {command.cwd}")
         lines.append(f"cd {folder} || {{ printf '%s\\n' {said} >&2; exit 126; }}")
     lines.append("set -- " + " ".join(map(quote, command.args)))
-    return "\n".join(lines)
+    return "; ".join(lines)
 
 
 def _stdin(command: Command) -> tuple[str, str]:
@@ -194,6 +191,16 @@ _ESCAPES: Final = {ord("\\"): "\\\\", ord("\n"): "\\n", ord("\r"): "\\r", ord("'
 def _encode(text: str) -> str:
     """Write text as one line for `printf %b` within single quotes."""
     return text.translate(_ESCAPES)
+
+
+def _assign(text: str) -> str:
+    """Put text into `fleetctl_s`, within one line; text of one line costs the host no process.
+
+    The dot keeps newlines at the end, which `$(...)` would drop and which a backslash before them needs.
+    """
+    if "\n" in text or "\r" in text:
+        return f"fleetctl_s=$(printf %b '{_encode(text)}.') || exit 125; fleetctl_s=${{fleetctl_s%.}}"
+    return f"fleetctl_s={quote(text)}"
 
 
 def _ascii(text: str) -> str:
