@@ -66,18 +66,7 @@ class Keys:
     """
 
     credentials: Credentials
-    _loaded: dict[tuple[Path, tuple[Path, ...]], KeyFile | KeyFileError] = field(default_factory=dict)
-
-    def loaded(self, path: Path, certificates: tuple[Path, ...] = ()) -> KeyFile | None:
-        """Return a file that was loaded before, or None.
-
-        Raises:
-            KeyFileError: it was tried before, in vain.
-        """
-        found = self._loaded.get((path, certificates))
-        if isinstance(found, KeyFileError):
-            raise found
-        return found
+    _loaded: dict[tuple[Path, tuple[Path, ...]], KeyFile] = field(default_factory=dict)
 
     def load(self, path: Path, certificates: tuple[Path, ...] = ()) -> KeyFile:
         """Load a private key with its certificate (`NAME-cert.pub`), or a public key that names one in the agent.
@@ -89,15 +78,28 @@ class Keys:
         Raises:
             KeyFileError: unreadable, not a key, encrypted without a passphrase, readable by others.
         """
-        known = self.loaded(path, certificates)
+        known = self._loaded.get((path, certificates))
         if known is None:
-            try:
-                known = self._read(path, certificates)
-            except KeyFileError as exc:
-                self._loaded[path, certificates] = exc
-                raise
-            self._loaded[path, certificates] = known
+            known = self._loaded[path, certificates] = self._read(path, certificates)
         return known
+
+    def encrypted(self, path: Path) -> bytes:
+        """Return the public half of a private key that needs a passphrase and is not open yet; else nothing.
+
+        Raises:
+            KeyFileError: it cannot be read.
+        """
+        if any(known == path for known, _ in self._loaded):
+            return b""
+        data = _bytes_of(path)
+        if b"PRIVATE KEY" not in data:
+            return b""
+        try:
+            asyncssh.import_private_key(data)
+        except ValueError as exc:
+            if "passphrase" in str(exc).lower():
+                return _public_of(path, data) or b"?"
+        return b""
 
     def _read(self, path: Path, certificates: Sequence[Path]) -> KeyFile:
         data = _bytes_of(path)

@@ -1,0 +1,151 @@
+"""The `ssh` transport, the default: asyncssh, made for hundreds of hosts in one process.
+
+What hosts share (keys, known_hosts, ssh_config, agents, jump hosts, options) is read or opened once a run. A host then
+costs its key exchange, its login, and little else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import asyncssh
+
+from fleetctl.errors import CredentialError
+from fleetctl.model import Command, Exit, Host, Reason
+from fleetctl.transport.asyncssh_client import Link
+from fleetctl.transport.asyncssh_dial import Dialer
+from fleetctl.transport.asyncssh_session import RAW_TERMINAL, Execution
+from fleetctl.transport.asyncssh_target import Target, Targets
+from fleetctl.transport.asyncssh_tunnels import Tunnels
+from fleetctl.transport.protocol import Credentials, ExecFailed, OutputSink, TransportOptions
+from fleetctl.transport.shell import Wire, kill_script, tagged, wire
+
+__all__ = ["AsyncSsh", "SshConnection"]
+
+_STOP_SECONDS = 3.0
+
+
+class AsyncSsh:
+    """SSH over asyncssh.
+
+    Args:
+        options: what the run says about connections.
+    """
+
+    def __init__(self, options: TransportOptions) -> None:
+        self._options = options
+        self._targets = Targets(options)
+        self._dialer = Dialer(options)
+        self._tunnels = Tunnels(self._targets, dial=self._dial)
+
+    async def connect(self, host: Host) -> SshConnection:
+        """Open a connection.
+
+        Raises:
+            Unreachable: whatever went wrong with this host or its jump hosts.
+            CredentialError: a key named on the command line cannot be used.
+        """
+        target = await self._targets.resolve(host)
+        via = await self._tunnels.through(target.hops, seen=(host.name,)) if target.hops else None
+        link = await self._dial(target, via)
+        return SshConnection(host, link, dialer=self._dialer, credentials=self._options.credentials)
+
+    async def _dial(self, target: Target, via: Link | None) -> Link:
+        return await self._dialer.dial(target, via=via)
+
+    async def close(self) -> None:
+        """Close jump hosts and agents."""
+        await self._tunnels.close(self._dialer.hang_up)
+        await self._dialer.close()
+
+
+class SshConnection:
+    """One open SSH connection.
+
+    Args:
+        host: where to.
+        link: the asyncssh connection, logged in.
+        dialer: closes it.
+        credentials: for passwords of sudo, doas and su.
+    """
+
+    def __init__(self, host: Host, link: Link, *, dialer: Dialer, credentials: Credentials) -> None:
+        self.host = host
+        self._link = link
+        self._dialer = dialer
+        self._credentials = credentials
+
+    async def exec(self, command: Command, sink: OutputSink) -> Exit:
+        """Run a command and stream its output until it ends.
+
+        Raises:
+            ExecFailed: it could not be started, or the connection was lost before its end was seen.
+            UsageError: the command is one that no host can run.
+        """
+        command = tagged(command)
+        password = await self._become_password(command)
+        plan = wire(command, password=password)
+        execution = Execution(sink, plan=plan, place=self._link.attempt.place)
+        await self._start(execution, plan)
+        try:
+            return await execution.run(command)
+        except asyncio.CancelledError:
+            try:
+                await self._kill(command, password)
+            finally:
+                execution.stop()
+            raise
+
+    async def _become_password(self, command: Command) -> str | None:
+        if command.become is None:
+            return None
+        try:
+            return await asyncio.to_thread(self._credentials.become_password, self.host)
+        except CredentialError as exc:
+            raise ExecFailed(Reason.CREDENTIALS, exc.message, hint=exc.hint or "") from exc
+
+    async def _start(self, execution: Execution, plan: Wire) -> None:
+        place = self._link.attempt.place
+        try:
+            await self._link.create_session(
+                lambda: execution,
+                plan.command_line,
+                encoding=None,
+                request_pty="force" if plan.pty else False,
+                term_type="dumb" if plan.pty else None,
+                term_modes=RAW_TERMINAL if plan.pty else {},
+            )
+        except (asyncssh.Error, OSError) as exc:
+            if self._link.is_closed():
+                raise ExecFailed(
+                    Reason.CONNECTION_LOST,
+                    f"the connection to {place} was lost before the command was started",
+                ) from exc
+            raise ExecFailed(
+                Reason.REMOTE,
+                f"{place} does not let a command be started: {exc}",
+                hint="look at MaxSessions, ForceCommand and PermitTTY in its sshd_config, and at sshd's log",
+            ) from exc
+
+    async def _kill(self, command: Command, password: str | None) -> None:
+        """End a command on the host, with its children, from a second session; as well as it goes in three seconds."""
+        killer = tagged(Command(script=kill_script(command.tag), become=command.become))
+        plan = wire(killer, password=password)
+        with contextlib.suppress(ExecFailed, TimeoutError, OSError, asyncssh.Error):
+            async with asyncio.timeout(_STOP_SECONDS):
+                execution = Execution(_Nowhere(), plan=plan, place=self._link.attempt.place)
+                await self._start(execution, plan)
+                await execution.run(killer)
+
+    async def close(self) -> None:
+        """Close it."""
+        await self._dialer.hang_up(self._link)
+
+
+class _Nowhere:
+    def stdout(self, data: bytes) -> None:
+        """Drop it."""
+
+    def stderr(self, data: bytes) -> None:
+        """Drop it."""
