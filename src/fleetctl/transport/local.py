@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final, Protocol
 
-from fleetctl.errors import FleetError
+from fleetctl.errors import CredentialError, FleetError
 from fleetctl.model import Command, Exit, Host, Reason
 from fleetctl.transport.become import Dialogue, Stream
 from fleetctl.transport.protocol import ExecFailed, OutputSink, TransportOptions
@@ -54,8 +54,7 @@ class LocalConnection:
     async def exec(self, command: Command, sink: OutputSink) -> Exit:
         """Run a command; see `fleetctl.transport.protocol.Connection.exec`."""
         command = tagged(command)
-        password = self._options.credentials.become_password(self.host) if command.become else None
-        sent = wire(command, password=password)
+        sent = wire(command, password=await self._password() if command.become else None)
         child = await _start(sent)
         try:
             return await _Exchange(child=child, wire=sent, sink=sink).run(command.stdin)
@@ -67,6 +66,12 @@ class LocalConnection:
 
     async def close(self) -> None:
         """Do nothing: every command has ended by then."""
+
+    async def _password(self) -> str | None:
+        try:
+            return await asyncio.to_thread(self._options.credentials.become_password, self.host)
+        except CredentialError as exc:
+            raise ExecFailed(Reason.CREDENTIALS, exc.message, hint=exc.hint or "") from exc
 
     async def _kill(self, command: Command) -> None:
         """End what a cancelled command left, as the user it became."""

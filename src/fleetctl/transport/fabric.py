@@ -1,0 +1,181 @@
+"""Reach hosts with Fabric over Paramiko, in a bounded number of threads: for what asyncssh cannot talk to.
+
+Paramiko blocks, so every connect and every command takes a thread of a pool of `MAX_THREADS` while it lasts; hosts beyond that
+wait for one. Fabric accepts any host key (it hard-codes AutoAddPolicy): here the policy is `known_hosts`, always.
+What Paramiko cannot do is not done here either: host certificates, IdentityAgent, and the algorithm lists of ssh_config.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Final, TypeVar
+
+import fabric
+
+from fleetctl.errors import CredentialError, FleetError
+from fleetctl.model import Command, Exit, Host, Reason
+from fleetctl.transport.asyncssh_target import Targets
+from fleetctl.transport.diagnose import explain, through_jump
+from fleetctl.transport.fabric_dial import Dial
+from fleetctl.transport.fabric_exec import Exchange, Relay
+from fleetctl.transport.fabric_login import Identities
+from fleetctl.transport.protocol import ExecFailed, OutputSink, TransportOptions, Unreachable
+from fleetctl.transport.shell import kill_script, tagged, wire
+
+__all__ = ["MAX_THREADS", "FabricConnection", "FabricSsh"]
+
+MAX_THREADS: Final = 64
+_SPARE_THREADS: Final = 8
+"""For ending what was cancelled, when all the others are busy with what goes on."""
+_KILL_SECONDS: Final = 3.0
+
+T = TypeVar("T")
+
+
+class FabricSsh:
+    """SSH through Fabric and Paramiko."""
+
+    def __init__(self, options: TransportOptions) -> None:
+        # Paramiko logs what it also raises; with no handler at all Python would print it on stderr.
+        log = logging.getLogger("paramiko")
+        if not log.handlers:
+            log.addHandler(logging.NullHandler())
+        self.options = options
+        self._targets = Targets(options)
+        self._identities = Identities(options)
+        self.threads = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="fabric")
+        self.spare = ThreadPoolExecutor(_SPARE_THREADS, thread_name_prefix="fabric-spare")
+        self._hops: dict[tuple[str, ...], asyncio.Task[FabricConnection]] = {}
+
+    async def connect(self, host: Host) -> FabricConnection:
+        """Open a connection; see `fleetctl.transport.protocol.Transport.connect`."""
+        target = await self._targets.resolve(host)
+        hop = await self._hop(target.hops) if target.hops else None
+        dial = Dial(target, options=self.options, identities=self._identities, hop=hop and hop.fabric)
+        return FabricConnection(host, transport=self, connection=await self._dial(dial))
+
+    async def close(self) -> None:
+        """Close the jump hosts and let the threads go."""
+        for task in self._hops.values():
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Unreachable, FleetError):
+                await (await task).close()
+        self._hops.clear()
+        self.threads.shutdown(wait=False, cancel_futures=True)
+        self.spare.shutdown(wait=False)
+
+    async def _dial(self, dial: Dial) -> fabric.Connection:
+        loop = asyncio.get_running_loop()
+        began = asyncio.Event()
+        job = loop.run_in_executor(
+            self.threads, lambda: dial.run(lambda: loop.call_soon_threadsafe(began.set))
+        )
+        waiting = asyncio.ensure_future(began.wait())
+        try:
+            # The clock starts with the thread, not in the queue for one.
+            await asyncio.wait((waiting, job), return_when=asyncio.FIRST_COMPLETED)
+            return await asyncio.wait_for(asyncio.shield(job), self.options.connect_timeout)
+        except TimeoutError as exc:
+            raise explain(TimeoutError(), dial.attempt) from exc
+        finally:
+            waiting.cancel()
+            if not job.done() or job.cancelled():
+                job.cancel()
+                job.add_done_callback(lambda done: done.cancelled() or done.exception())
+                dial.abandon()
+
+    async def _hop(self, chain: tuple[str, ...]) -> FabricConnection:
+        """Return the connection to the last host of a chain: one for all hosts behind it (MaxStartups)."""
+        task = self._hops.get(chain)
+        if task is None or (
+            task.done() and (task.cancelled() or task.exception() or not task.result().alive)
+        ):
+            task = self._hops[chain] = asyncio.ensure_future(self._connect_hop(chain))
+        try:
+            return await asyncio.shield(task)
+        except Unreachable as exc:
+            raise exc if exc.reason is Reason.JUMP_HOST else through_jump(chain[-1], exc) from exc
+
+    async def _connect_hop(self, chain: tuple[str, ...]) -> FabricConnection:
+        host = self._targets.hop(chain[-1])
+        if len(chain) > 1:
+            host = replace(host, jump=",".join(chain[:-1]))
+        return await self.connect(host)
+
+
+class FabricConnection:
+    """One connection: a Fabric connection, used from threads."""
+
+    def __init__(self, host: Host, *, transport: FabricSsh, connection: fabric.Connection) -> None:
+        self.host = host
+        self.fabric = connection
+        self._transport = transport
+
+    @property
+    def alive(self) -> bool:
+        """Whether the connection is still up."""
+        return bool(self.fabric.is_connected)
+
+    async def exec(self, command: Command, sink: OutputSink) -> Exit:
+        """Run a command; see `fleetctl.transport.protocol.Connection.exec`."""
+        command = tagged(command)
+        exchange = await self._exchange(command, sink)
+        job = asyncio.get_running_loop().run_in_executor(self._transport.threads, exchange.run)
+        try:
+            return await asyncio.shield(job)
+        except asyncio.CancelledError:
+            if not job.cancel() and exchange.begun:
+                await self._kill(command, exchange)
+            raise
+        finally:
+            job.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    async def close(self) -> None:
+        """Close the connection; see `fleetctl.transport.protocol.Connection.close`."""
+        with contextlib.suppress(TimeoutError, Exception):
+            await asyncio.wait_for(self._spare(self.fabric.client.close), _KILL_SECONDS)
+
+    async def _exchange(self, command: Command, sink: OutputSink) -> Exchange:
+        password = None
+        if command.become:
+            try:
+                password = await asyncio.to_thread(
+                    self._transport.options.credentials.become_password, self.host
+                )
+            except CredentialError as exc:
+                raise ExecFailed(Reason.CREDENTIALS, exc.message, hint=exc.hint or "") from exc
+        return Exchange(
+            connection=self.fabric,
+            wire=wire(command, password=password),
+            stdin=command.stdin,
+            relay=Relay(sink, loop=asyncio.get_running_loop()),
+        )
+
+    async def _kill(self, command: Command, exchange: Exchange) -> None:
+        """End what a cancelled command left, as the user it became."""
+        killer = Command(script=kill_script(command.tag), become=command.become, tag=f"{command.tag}.kill")
+        exchange.abort()
+        try:
+            with contextlib.suppress(TimeoutError, ExecFailed, FleetError):
+                ending = await self._exchange(killer, Nowhere())
+                await asyncio.wait_for(self._spare(ending.run), _KILL_SECONDS)
+        finally:
+            self._transport.spare.submit(exchange.close)
+
+    async def _spare(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._transport.spare, work)
+
+
+class Nowhere:
+    """Takes output that nobody wants."""
+
+    def stdout(self, data: bytes) -> None:
+        """Drop it."""
+
+    def stderr(self, data: bytes) -> None:
+        """Drop it."""
