@@ -1,0 +1,79 @@
+"""Make the one script that asks any host about its packages, and read the answer with whoever knows how.
+
+from fleetctl.packages.collect import collect_script, managers, read_state
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.resources import files
+
+from fleetctl.packages.facts import host_facts
+from fleetctl.packages.model import PackageState
+from fleetctl.packages.protocol import PackageManager
+from fleetctl.packages.sections import read_sections
+from fleetctl.spec.plugins import load, names
+
+__all__ = ["GROUP", "collect_script", "managers", "read_state", "script_text"]
+
+GROUP = "fleetctl.packages"
+_PLACE = "#@fleetctl-managers\n"
+
+
+def managers() -> tuple[PackageManager, ...]:
+    """Return every registered package manager.
+
+    Raises:
+        PluginError: one of them does not import.
+    """
+    return tuple(load(GROUP, name)() for name in names(GROUP))
+
+
+def script_text(name: str) -> str:
+    """Return a script of this package's `scripts/` folder."""
+    return files("fleetctl.packages").joinpath("scripts", name).read_text(encoding="utf-8")
+
+
+def collect_script(known: Iterable[PackageManager]) -> str:
+    """Return the script: it finds out which of the known managers rules the host, and lets that one tell."""
+    known = tuple(known)
+    parts = [manager.scan_script().rstrip("\n") + "\n" for manager in known]
+    return script_text("collect.sh").replace(_PLACE, "\n".join([*parts, _chooser(known)]))
+
+
+def _chooser(known: tuple[PackageManager, ...]) -> str:
+    """Return sh text that sets `manager`: by the family of the operating system first, by present tools second."""
+    tests = "".join(f"manager_{m.name}() {{ {m.detect}; }}\n" for m in known)
+    families = "".join(
+        f"        {'|'.join(m.families)}) manager_{m.name} && manager={m.name} ;;\n"
+        for m in known
+        if m.families
+    )
+    by_tool = "".join(f'[ -n "$manager" ] || {{ manager_{m.name} && manager={m.name}; }}\n' for m in known)
+    return (
+        f"{tests}manager=\nfor id in $ids; do\n    case $id in\n{families}    esac\n"
+        f'    [ -z "$manager" ] || break\ndone\n{by_tool}'
+    )
+
+
+def read_state(stdout: bytes, stderr: bytes, known: Iterable[PackageManager]) -> PackageState:
+    """Read a host's answer. Never raises: what is wrong with it is in `errors`.
+
+    Args:
+        stdout: as the host printed it.
+        stderr: the same.
+        known: the managers that the script was made with.
+    """
+    sections = read_sections(stdout, stderr)
+    facts = host_facts(sections)
+    if "manager" not in sections:
+        return PackageState(manager="", facts=facts, errors=("the host's answer breaks off before its end",))
+    name = sections["manager"].text.strip()
+    for manager in known:
+        if manager.name == name:
+            return manager.parse(sections, facts)
+    listed = ", ".join(manager.name for manager in known)
+    system = facts.pretty_name or facts.os_id or "this host"
+    return PackageState(
+        manager="", facts=facts, errors=(f"{system} has no package manager that fleetctl knows ({listed})",)
+    )

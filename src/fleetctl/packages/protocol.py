@@ -1,0 +1,43 @@
+"""The contract between Patch Manager and every package manager.
+
+A manager is one class without state: a few lines of POSIX sh that make the native tools talk, and a pure function that reads
+what they said. A new one is one file (and its `scripts/NAME.sh`) and one line under
+`[project.entry-points."fleetctl.packages"]`; `tests/contract/test_packages.py` then runs over it unasked.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Protocol
+
+from fleetctl.packages.model import HostFacts, PackageState
+from fleetctl.packages.sections import Sections
+
+__all__ = ["PackageManager"]
+
+
+class PackageManager(Protocol):
+    """Knows one family of native tools.
+
+    Attributes:
+        name: entry point name; also the `NAME` of the sh function `scan_NAME`.
+        families: values of os-release's `ID` and `ID_LIKE` for which it is the host's own manager. A Debian host may have rpm
+            installed: the family decides first, the presence of tools second.
+        detect: a sh command line, quiet, that succeeds where the tools are present (also on hosts of no known family).
+    """
+
+    name: ClassVar[str]
+    families: ClassVar[tuple[str, ...]]
+    detect: ClassVar[str]
+
+    def scan_script(self) -> str:
+        """Return sh text that defines `scan_NAME`, which prints sections with `section NAME COMMAND ...`.
+
+        POSIX sh only; it writes nothing on the host, refreshes nothing, takes no lock, and works for an unprivileged user, saying
+        with `unseen` what that user cannot see. Names of functions, variables and sections begin with the manager's name.
+        """
+
+    def parse(self, sections: Sections, facts: HostFacts) -> PackageState:
+        """Read the answer. Pure; never raises, whatever the host has printed: what cannot be read is an error of the state."""
+
+    def version_key(self, version: str) -> Any:
+        """Return a key that sorts version texts as the manager does. Never raises."""
