@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from fleetctl.document.schema import models
 from fleetctl.document.source import Source
 from fleetctl.document.steps import read_steps
 from fleetctl.document.supported import check_supported, schema_version
-from fleetctl.errors import DocumentError, DocumentProblemsError, NotFoundError, ProblemsError, Where
+from fleetctl.errors import DocumentError, DocumentProblemsError, NotFoundError, Problem, ProblemsError, Where
 from fleetctl.spec.check import check
 from fleetctl.spec.yaml import parse_document
 
@@ -64,14 +63,10 @@ def _decode(data: bytes, source: str) -> str:
             hint="copy a large script to the hosts first: fleetctl copy push",
         )
     try:
-        text = data.decode("utf-8-sig")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
         line = data.count(b"\n", 0, exc.start) + 1
         raise DocumentError("not UTF-8 text", where=Where(source, line)) from exc
-    if text.lstrip().startswith("{"):
-        # JSON may be indented with tabs, which YAML does not allow; in JSON they cannot be part of a string.
-        return re.sub(r"^\t+", lambda tabs: " " * len(tabs[0]), text, flags=re.MULTILINE)
-    return text
 
 
 def _load(text: str, data: bytes, *, source: str, name: str) -> Document:
@@ -105,4 +100,8 @@ def _load(text: str, data: bytes, *, source: str, name: str) -> Document:
 
 def _stop_at_problems(source: Source) -> None:
     if source.problems:
-        raise DocumentProblemsError(source.problems)
+        raise DocumentProblemsError(sorted(source.problems, key=_place))
+
+
+def _place(problem: Problem) -> tuple[int, int]:
+    return (problem.where.line, problem.where.column) if problem.where else (0, 0)

@@ -18,20 +18,21 @@ class Source:
     """One document being read.
 
     Attributes:
-        where: gives the place of a path such as `("mainSteps", 0, "inputs")`, or of the nearest part above it.
+        where: gives the place of a path such as `("mainSteps", 0, "inputs")`, or of the nearest part above it;
+            with `key=True`, of its key.
         version: its schema version.
         problems: what is wrong, in the order found.
         warnings: what is allowed but probably not meant.
     """
 
-    where: Callable[[Path], Where | None]
+    where: Callable[..., Where]
     version: str = ""
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
 
-    def problem(self, path: Path, text: str, *, hint: str | None = None) -> None:
-        """Note something wrong."""
-        self.problems.append(Problem(text, self.where(path), hint))
+    def problem(self, path: Path, text: str, *, hint: str | None = None, key: bool = False) -> None:
+        """Note something wrong with a value, or with its key."""
+        self.problems.append(Problem(text, self.where(path, key=key), hint))
 
     def warning(self, path: Path, text: str, *, hint: str | None = None) -> None:
         """Note something doubtful."""

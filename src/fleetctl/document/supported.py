@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Any
 
 from fleetctl.document.model import ACTIONS, OTHER_ACTIONS, SCHEMA_VERSIONS
@@ -45,6 +46,7 @@ def check_supported(data: dict[str, Any], source: Source) -> None:
                 if known
                 else f"{name}: there is no '{action}'",
                 hint=f"{hint}\n{listed}" if hint and not hint.startswith("known:") else listed,
+                key=path[0] == "runtimeConfig",
             )
     for path, text in strings(data):
         if path == ("description",) or path[-1:] == ("description",):
@@ -62,9 +64,16 @@ def _check_version(data: dict[str, Any], source: Source) -> None:
         return
     path = ("schemaVersion",) if "schemaVersion" in data else ()
     if not path:
-        near = did_you_mean("schemaVersion", [str(key) for key in data]) if data else None
-        hint = f"{near}\n{supported}" if near and near.startswith("did") else supported
-        source.problem(path, "schemaVersion is missing", hint=hint)
+        near = get_close_matches("schemaVersion", [str(key) for key in data], n=1)
+        if near:
+            source.problem(
+                (near[0],),
+                f"unknown key '{near[0]}'",
+                hint=f"did you mean 'schemaVersion'?\n{supported}",
+                key=True,
+            )
+        else:
+            source.problem(path, "schemaVersion is missing", hint=supported)
     elif version in _OTHER_KINDS:
         source.problem(path, f"this is {_OTHER_KINDS[version]} (schema {version})", hint=supported)
     else:
