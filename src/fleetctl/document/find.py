@@ -53,10 +53,10 @@ def find(name: str, project: Path | None = None) -> Document:
         NotFoundError: there is none.
         DocumentError: it is wrong, two files of the project have that name, or a file of the project has a built-in's name.
     """
-    source = _source(name, project)
-    if isinstance(source, Path):
-        return load_file(source)
-    return load_text(source.read_bytes(), source=f"builtin:{name}", name=name)
+    path, builtin = _source(name, project)
+    if builtin is not None:
+        return load_text(builtin.read_bytes(), source=f"builtin:{name}", name=name)
+    return load_file(path)
 
 
 def read_source(name: str, project: Path | None = None) -> str:
@@ -66,16 +66,17 @@ def read_source(name: str, project: Path | None = None) -> str:
         NotFoundError: there is none, or it cannot be read.
         DocumentError: the name stands for two files.
     """
-    source = _source(name, project)
+    path, builtin = _source(name, project)
     try:
-        return source.read_bytes().decode("utf-8", "replace")
+        return (builtin or path).read_bytes().decode("utf-8", "replace")
     except OSError as exc:
         raise NotFoundError(f"{name} cannot be read: {exc.strerror}") from exc
 
 
-def _source(name: str, project: Path | None) -> Path | Traversable:
+def _source(name: str, project: Path | None) -> tuple[Path, Traversable | None]:
+    """Return a file, or the built-in that stands in for it."""
     if "/" in name or name.startswith("~") or name.lower().endswith(SUFFIXES):
-        return _file(name, project)
+        return _file(name, project), None
     own = [path for path in _project_files(project) if path.stem == name]
     builtin = _builtins().get(name)
     if len(own) > 1:
@@ -87,10 +88,8 @@ def _source(name: str, project: Path | None) -> Path | Traversable:
         raise DocumentError(
             f"{own[0]} has the name of a built-in document", hint="rename it, or name it by its path"
         )
-    if own:
-        return own[0]
-    if builtin is not None:
-        return builtin
+    if own or builtin is not None:
+        return own[0] if own else Path(name), builtin
     known = [item.name for item in listed(project)]
     raise NotFoundError(
         f"there is no document '{name}'",
