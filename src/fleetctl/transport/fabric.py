@@ -54,8 +54,17 @@ class FabricSsh:
 
     async def connect(self, host: Host) -> FabricConnection:
         """Open a connection; see `fleetctl.transport.protocol.Transport.connect`."""
+        return await self._open(host, seen=())
+
+    async def _open(self, host: Host, *, seen: tuple[str, ...]) -> FabricConnection:
+        if host.name in seen:
+            raise Unreachable(
+                Reason.JUMP_HOST,
+                f"jump host {host.name} is reached through itself: {' > '.join((*reversed(seen), host.name))}",
+                hint="correct the jump hosts in the inventory or in ~/.ssh/config",
+            )
         target = await self._targets.resolve(host)
-        hop = await self._hop(target.hops) if target.hops else None
+        hop = await self._hop(target.hops, seen=(host.name, *seen)) if target.hops else None
         dial = Dial(target, options=self.options, identities=self._identities, hop=hop and hop.fabric)
         return FabricConnection(host, transport=self, connection=await self._dial(dial))
 
@@ -89,23 +98,22 @@ class FabricSsh:
                 job.add_done_callback(lambda done: done.cancelled() or done.exception())
                 dial.abandon()
 
-    async def _hop(self, chain: tuple[str, ...]) -> FabricConnection:
+    async def _hop(self, chain: tuple[str, ...], *, seen: tuple[str, ...]) -> FabricConnection:
         """Return the connection to the last host of a chain: one for all hosts behind it (MaxStartups)."""
+        last = self._targets.hop(chain[-1])
+        if len(chain) > 1:
+            last = replace(last, jump=",".join(chain[:-1]))
+        if last.name in seen:  # waiting for it would be waiting for ourselves
+            return await self._open(last, seen=seen)
         task = self._hops.get(chain)
         if task is None or (
             task.done() and (task.cancelled() or task.exception() or not task.result().alive)
         ):
-            task = self._hops[chain] = asyncio.ensure_future(self._connect_hop(chain))
+            task = self._hops[chain] = asyncio.ensure_future(self._open(last, seen=seen))
         try:
             return await asyncio.shield(task)
         except Unreachable as exc:
             raise exc if exc.reason is Reason.JUMP_HOST else through_jump(chain[-1], exc) from exc
-
-    async def _connect_hop(self, chain: tuple[str, ...]) -> FabricConnection:
-        host = self._targets.hop(chain[-1])
-        if len(chain) > 1:
-            host = replace(host, jump=",".join(chain[:-1]))
-        return await self.connect(host)
 
 
 class FabricConnection:
