@@ -124,7 +124,7 @@ async def execute(
     if note:
         audience.tell(Note(note))
     outcomes, fatal = await _to_the_end(fan_out)
-    status = run_status(outcomes, interrupted=control.stopping)
+    status = run_status(outcomes)
     report = run_report(run, outcomes, status=status, ended=datetime.now(UTC))
     try:
         await asyncio.to_thread(folder.write_report, report)
@@ -150,7 +150,7 @@ async def _to_the_end(fan_out: FanOut) -> tuple[list[Outcome], FleetError | None
     ledger = fan_out.ledger
     try:
         outcomes = await fan_out.run()
-        ledger.append("run-ended", status=run_status(outcomes, interrupted=fan_out.control.stopping))
+        ledger.append("run-ended", status=run_status(outcomes))
     finally:
         await fan_out.connector.close()
         try:
@@ -217,7 +217,7 @@ def _redacted(value: Any, redactor: Redactor) -> Any:
     if isinstance(value, str):
         return redactor.text(value)
     if isinstance(value, Mapping):
-        return {key: _redacted(item, redactor) for key, item in value.items()}
+        return {redactor.text(str(key)): _redacted(item, redactor) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_redacted(item, redactor) for item in value]
     return value

@@ -29,14 +29,14 @@ _COPIED = (
 )
 
 
-def run_status(outcomes: Iterable[Outcome], *, interrupted: bool = False) -> str:
+def run_status(outcomes: Iterable[Outcome]) -> str:
     """Return the run's StatusDetails (SSM: Command StatusDetails).
 
-    `Success` needs at least one host that succeeded and none that failed; unreachable hosts beside successful ones make it
-    `Incomplete`, which SSM calls Success and which misleads; nothing but unreachable hosts is `Undeliverable`.
+    The worst that became of a host decides. Unreachable hosts beside successful ones make it `Incomplete`, which SSM calls Success
+    and which misleads; nothing but unreachable hosts is `Undeliverable`.
     """
     seen = Counter(outcome.status for outcome in outcomes)
-    if interrupted and (seen[Status.CANCELLED] or not seen):
+    if seen[Status.CANCELLED]:
         return "Cancelled"
     if seen[Status.TERMINATED]:
         return "Terminated"

@@ -45,7 +45,7 @@ def file_name(name: str) -> str:
 
     Different names get different file names. What is too long for a file system keeps its beginning, and a digest of the whole.
     """
-    quoted = quote(name, safe="@:+,=[]{}() ~!$&';", errors="surrogateescape")
+    quoted = quote(name, safe="@:+,=[]{}() ~!$&';", errors="surrogatepass")
     quoted = "%2E" + quoted[1:] if quoted.startswith(".") else quoted
     if len(quoted) <= _LONGEST_NAME:
         return quoted
