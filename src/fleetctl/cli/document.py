@@ -120,7 +120,8 @@ def check(app: App, files: tuple[str, ...]) -> None:
         else:
             for warning in found.warnings:
                 app.note(f"warning: {warning}" + (f"\n  hint: {warning.hint}" if warning.hint else ""))
-            app.note(f"{name}: ok, schema {found.schema_version}, {len(found.steps)} steps")
+            steps = f"{len(found.steps)} step{'s' if len(found.steps) != 1 else ''}"
+            app.note(f"{name}: ok, schema {found.schema_version}, {steps}")
     if problems:
         raise DocumentProblemsError(problems)
 
