@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from fleetctl.engine.output import OutputFiles
-from fleetctl.model import Command, Exit, Host, Outcome, Reason, Status
+from fleetctl.model import Become, Command, Exit, Host, Outcome, Reason, Status
 from fleetctl.store.runs import RunFolder
 from fleetctl.transport.protocol import Connection
 
@@ -63,6 +63,21 @@ class Session:
         self.env = {"FLEETCTL_HOST": self.host.name, "FLEETCTL_RUN": run_id}
         self.started = datetime.now(UTC)
 
+    @property
+    def connection(self) -> Connection:
+        """The open connection, for tasks that move files. Whatever runs over it carries `invocation_id` as its tag."""
+        return self._connection
+
+    def becoming(self, become: Become | None) -> Become | None:
+        """Return `become`, or None where it would change nothing: the login user is that user already."""
+        if become is not None and self.host.user == become.user and self.host.transport != "local":
+            return None
+        return become
+
+    def say(self, text: str) -> None:
+        """Add a line to the stored stdout, as if the host had printed it: what a task did there by other means than a command."""
+        self._files.step("").stdout(f"{text}\n".encode("utf-8", "surrogateescape"))
+
     async def exec(self, command: Command, *, timeout: float | None = None, step: str = "") -> Exit:  # noqa: ASYNC109 - a step's own limit is data
         """Run one command; its output goes to `out/<host>/[<step>/]stdout` and `stderr` as it comes.
 
@@ -75,10 +90,12 @@ class Session:
             ExecFailed: not started, or lost.
             StepTimedOut: killed after `timeout` seconds.
         """
-        become = command.become
-        if become is not None and self.host.user == become.user and self.host.transport != "local":
-            become = None
-        full = replace(command, env={**self.env, **command.env}, tag=self.invocation_id, become=become)
+        full = replace(
+            command,
+            env={**self.env, **command.env},
+            tag=self.invocation_id,
+            become=self.becoming(command.become),
+        )
         sink = self._files.step(step)
         if timeout is None:
             return await self._connection.exec(full, sink)
