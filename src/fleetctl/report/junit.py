@@ -15,6 +15,8 @@ __all__ = ["JUnit"]
 
 # What XML 1.0 cannot hold, not even escaped (XML 1.0, section 2.2, Char).
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# A parser would turn a bare one into a newline (XML 1.0, section 2.11).
+_AS_REFERENCE = {"\r": "&#13;"}
 
 
 class JUnit:
@@ -69,7 +71,7 @@ def _write_text(tag: str, text: StoredText | str, file: TextIO) -> None:
         if not opened:
             file.write(f"<{tag}>")
             opened = True
-        file.write(escape(_FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", piece)))
+        file.write(escape(_FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", piece), _AS_REFERENCE))
     if opened:
         file.write(f"</{tag}>\n")
 
