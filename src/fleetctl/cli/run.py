@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -157,7 +157,11 @@ def run(app: App, /, targets: str, work: WorkOptions, **given: Any) -> None:
     )
     if len(given["comment"]) > 100:
         raise UsageError("--comment is longer than 100 characters")
+    for warning in prepared.warnings:
+        app.note(f"warning: {warning}")
     limits = work.limits(fleet)
+    if work.timeout is None and prepared.seconds is not None:
+        limits = replace(limits, timeout=max(limits.timeout, prepared.seconds))
     hosts = work.hosts(fleet, targets)
     prepared.check(hosts)
     if given["dry_run"]:

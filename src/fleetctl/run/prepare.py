@@ -8,15 +8,17 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fleetctl.engine.task import Task
 from fleetctl.errors import UsageError
 from fleetctl.model import EMPTY, Command, Host
 from fleetctl.run.command import BecomeRule, CommandTask, shell_line
 from fleetctl.run.template import template as compile_template
 from fleetctl.store.project import Project
 from fleetctl.transport.shell import interpreter_of
+
+if TYPE_CHECKING:
+    from fleetctl.run.document import DocumentTask
 
 __all__ = ["Prepared", "prepare"]
 
@@ -33,13 +35,17 @@ class Prepared:
         title: a line for the live view.
         parameters: for the record.
         secrets: values to keep out of sight.
+        seconds: how long its own steps may take in all, where they say so: the run's limit must not be below.
+        warnings: what is allowed but probably not meant.
     """
 
-    task: Task
+    task: CommandTask | DocumentTask
     name: str
     title: str
     parameters: Mapping[str, Any] = EMPTY
     secrets: frozenset[str] = frozenset()
+    seconds: float | None = None
+    warnings: tuple[str, ...] = ()
 
     def check(self, hosts: Sequence[Host]) -> None:
         """Render templates for every host, so that an undefined name stops the run before it begins.
@@ -55,17 +61,22 @@ class Prepared:
         """Return in words and text what would be sent to a host; secrets are hidden."""
         from fleetctl.redact import Redactor  # noqa: PLC0415
 
-        if not isinstance(self.task, CommandTask):
-            return f"document {self.name}\n{getattr(self.task, 'describe', lambda _: '')(host)}"
-        command = self.task.on(host)
-        lines = [f"# with {' '.join(command.interpreter)}"]
-        if command.become:
-            lines[0] += f", as {command.become.user} by {command.become.method}"
-        lines += [f"# export {name}=..." for name in command.env]
-        lines += [f"# in {command.cwd}"] if command.cwd else []
-        lines += [f"# stdin from {command.stdin}"] if isinstance(command.stdin, Path) else []
-        arguments = [f"# arguments: {shell_line(('set', *command.args))[4:]}"] if command.args else []
-        return Redactor(self.secrets).text("\n".join([*lines, *arguments, command.script]))
+        if isinstance(self.task, CommandTask):
+            text = _described(self.task.on(host))
+        else:
+            text = f"document {self.name}\n{self.task.describe(host)}"
+        return Redactor(self.secrets).text(text)
+
+
+def _described(command: Command) -> str:
+    lines = [f"# with {' '.join(command.interpreter)}"]
+    if command.become:
+        lines[0] += f", as {command.become.user} by {command.become.method}"
+    lines += [f"# export {name}=..." for name in command.env]
+    lines += [f"# in {command.cwd}"] if command.cwd else []
+    lines += [f"# stdin from {command.stdin}"] if isinstance(command.stdin, Path) else []
+    arguments = [f"# arguments: {shell_line(('set', *command.args))[4:]}"] if command.args else []
+    return "\n".join([*lines, *arguments, command.script])
 
 
 def prepare(
@@ -194,5 +205,11 @@ def _document(
 
     task = document_task(document, list(params), project=project.root, become=rule, env=env, cwd=cwd)
     return Prepared(
-        task=task, name=task.name, title=f"document {task.name}", parameters=task.recorded, secrets=hidden
+        task=task,
+        name=task.name,
+        title=f"document {task.name}",
+        parameters=task.recorded,
+        secrets=hidden,
+        seconds=task.bound.timeout,
+        warnings=tuple(str(problem) for problem in task.bound.document.warnings),
     )
