@@ -62,6 +62,12 @@ class Targets:
         self._config = SshConfig(options.ssh_config.expanduser() if options.ssh_config else None)
         self._known_hosts: dict[tuple[Path, ...], KnownHosts] = {}
         self._local_user = local_user()
+        self._default_files = default_files()
+        self._named = tuple(
+            NamedKey(path=path.expanduser(), by="command line") for path in options.identity_file
+        )
+        self._given_files = tuple(path.expanduser() for path in options.known_hosts)
+        self._by_name: dict[str, NamedKey] = {}
 
     async def resolve(self, host: Host) -> Target:
         """Return how to reach a host.
@@ -104,19 +110,23 @@ class Targets:
         return self._config.settings(host.target, user=host.user, port=host.port)
 
     def _files(self, settings: Settings) -> KnownHosts:
-        user, system = default_files()
-        files = self._options.known_hosts or (
+        user, system = self._default_files
+        files = self._given_files or (
             (settings.user_known_hosts if settings.user_known_hosts is not None else (user,))
             + (settings.global_known_hosts if settings.global_known_hosts is not None else (system,))
         )
-        files = tuple(path.expanduser() for path in files)
         if files not in self._known_hosts:
             self._known_hosts[files] = KnownHosts(files)
         return self._known_hosts[files]
 
     def _keys(self, host: Host, settings: Settings) -> tuple[NamedKey, ...]:
-        named = [NamedKey(path=path.expanduser(), by="command line") for path in self._options.identity_file]
-        named += [NamedKey(path=Path(name).expanduser(), by="inventory") for name in host.identity_file]
+        if not host.identity_file and not settings.identity_files:
+            return self._named
+        named = list(self._named)
+        for name in host.identity_file:
+            if name not in self._by_name:
+                self._by_name[name] = NamedKey(path=Path(name).expanduser(), by="inventory")
+            named.append(self._by_name[name])
         named += [NamedKey(path=path, by="ssh_config") for path in settings.identity_files]
         first: dict[Path, NamedKey] = {}
         for key in named:
@@ -124,8 +134,8 @@ class Targets:
         return tuple(first.values())
 
     def _hops(self, host: Host, settings: Settings) -> tuple[str, ...]:
-        chain = host.jump or settings.proxy_jump or ""
-        if chain.lower() == "none":
+        chain = host.jump or settings.proxy_jump
+        if not chain or chain.lower() == "none":
             return ()
         hops = tuple(hop.strip() for hop in chain.split(",") if hop.strip())
         # A group's jump host is often in the group itself: it is not reached through itself.

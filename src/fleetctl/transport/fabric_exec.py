@@ -23,6 +23,7 @@ __all__ = ["Exchange", "Relay"]
 
 _PIECE: Final = 64 * 1024
 _OPEN_SECONDS: Final = 10.0
+_TRIES: Final = 4
 _TICK: Final = 0.5
 """Seconds after which a thread looks whether it was told to stop, when nothing comes."""
 _IN_FLIGHT: Final = 16
@@ -70,7 +71,7 @@ class Exchange:
     """One command's traffic over one channel.
 
     Attributes:
-        begun: whether the host was asked to start it.
+        begun: whether the host runs a shell for it.
     """
 
     def __init__(
@@ -114,21 +115,32 @@ class Exchange:
                 self._feeder.join(_OPEN_SECONDS)
 
     def _open(self) -> paramiko.Channel:
+        """Open a session and start the shell.
+
+        dropbear closes a fresh session unasked when a process of another one ends at that moment. No script was sent
+        until the request is answered, so trying again is safe.
+        """
+        for left in reversed(range(_TRIES)):
+            try:
+                return self._session()
+            except paramiko.ChannelException as exc:
+                raise ExecFailed(
+                    Reason.REMOTE,
+                    f"the host opens no session: {exc.text}",
+                    hint="sshd's MaxSessions or a forced command may forbid it",
+                ) from exc
+            except (paramiko.SSHException, EOFError, OSError) as exc:
+                if not left or not self._connection.is_connected:
+                    raise self._lost(exc) from exc
+        raise AssertionError  # the last try has raised
+
+    def _session(self) -> paramiko.Channel:
         transport: paramiko.Transport = self._connection.transport
-        try:
-            channel = transport.open_session(timeout=_OPEN_SECONDS)
-            if self._wire.pty:
-                channel.get_pty()
-            self.begun = True
-            channel.exec_command(self._wire.command_line)
-        except paramiko.ChannelException as exc:
-            raise ExecFailed(
-                Reason.REMOTE,
-                f"the host opens no session: {exc.text}",
-                hint="sshd's MaxSessions or a forced command may forbid it",
-            ) from exc
-        except (paramiko.SSHException, EOFError, OSError) as exc:
-            raise self._lost(exc) from exc
+        channel = transport.open_session(timeout=_OPEN_SECONDS)
+        if self._wire.pty:
+            channel.get_pty()
+        channel.exec_command(self._wire.command_line)
+        self.begun = True
         return channel
 
     def _lost(self, exc: BaseException | None = None) -> ExecFailed:
