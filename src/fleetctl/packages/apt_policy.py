@@ -13,7 +13,7 @@ from fleetctl.packages.model import Origin
 __all__ = ["PolicyEntry", "PolicyVersion", "is_security", "read_sources", "read_versions"]
 
 _RELEASE_FIELD = re.compile(r",(?=[a-z]=)")
-_VERSION = re.compile(r"^(?: \*\*\*|    ) (\S+) (-?\d+)(?: \(phased (\d+)%\))?")
+_PHASED = re.compile(r"\(phased (\d+)%\)")
 _STATUS = "/var/lib/dpkg/status"
 
 
@@ -159,11 +159,12 @@ class _Tables:
 
 
 def _read_version(line: str) -> PolicyVersion | None:
-    found = _VERSION.match(line)
-    if found is None:
+    """Read ` *** 1.0-1 500` or `     1.0-2 500 (phased 20%)`."""
+    words = line.removeprefix(" ***").split()
+    if len(words) < 2 or not words[1].removeprefix("-").isdecimal():
         return None
-    phased = found[3]
-    return PolicyVersion(found[1], int(found[2]), int(phased) if phased else None)
+    phased = _PHASED.search(line) if len(words) > 2 else None
+    return PolicyVersion(words[0], int(words[1]), int(phased[1]) if phased else None)
 
 
 def _read_field(entry: PolicyEntry, line: str) -> None:

@@ -1,0 +1,102 @@
+"""One version of one package, as the filters of a baseline see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from fleetctl.packages.model import Advisory, AvailableUpdate, AvailableVersion, HostFacts, InstalledPackage
+from fleetctl.patch.baseline import FilterKey
+
+__all__ = ["Candidate"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One version of one package, as filters see it: every value is text, and a key may have several."""
+
+    name: str
+    arch: str
+    version: str
+    security: bool
+    section: str = ""
+    priority: str = ""
+    product: str = ""
+    version_info: AvailableVersion | None = None
+    repositories: tuple[str, ...] = ()
+
+    @classmethod
+    def newer(cls, update: AvailableUpdate, version: AvailableVersion, facts: HostFacts) -> Candidate:
+        """See a version that could be installed."""
+        return cls(
+            name=update.name,
+            arch=update.arch,
+            version=version.version,
+            security=version.security,
+            section=update.section,
+            priority=update.priority,
+            product=_product(facts),
+            version_info=version,
+            repositories=tuple(origin.repository for origin in version.origins),
+        )
+
+    @classmethod
+    def installed(cls, package: InstalledPackage, facts: HostFacts) -> Candidate:
+        """See the version that is installed."""
+        return cls(
+            name=package.name,
+            arch=package.arch,
+            version=package.version,
+            security=package.security,
+            section=package.section,
+            priority=package.priority,
+            product=_product(facts),
+            repositories=tuple(origin.repository for origin in package.origins),
+        )
+
+    def values(self, key: FilterKey) -> tuple[str, ...]:
+        """Return what a filter of that key is compared with."""
+        return _VALUES[key](self)
+
+    @property
+    def advisories(self) -> tuple[Advisory, ...]:
+        """The vendor's notices about this version."""
+        return self.version_info.advisories if self.version_info else ()
+
+    def released(self) -> datetime | None:
+        """Return when the vendor published it: the version's own date, else the newest of its advisories."""
+        dates = [advisory.issued for advisory in self.advisories if advisory.issued]
+        return (self.version_info.date if self.version_info else None) or max(dates, default=None)
+
+
+def _product(facts: HostFacts) -> str:
+    """Return SSM's PRODUCT: `Debian12`, `Ubuntu22.04`."""
+    return f"{facts.os_id.capitalize()}{facts.version_id}"
+
+
+def _classification(candidate: Candidate) -> tuple[str, ...]:
+    """Return the vendor's words; where it has none (apt), what the pocket says."""
+    told = tuple(advisory.classification for advisory in candidate.advisories if advisory.classification)
+    return told or ("security" if candidate.security else "other",)
+
+
+_VALUES: Final[dict[FilterKey, Callable[[Candidate], tuple[str, ...]]]] = {
+    FilterKey.ADVISORY_ID: lambda c: tuple(advisory.id for advisory in c.advisories),
+    FilterKey.ARCH: lambda c: (c.arch,),
+    FilterKey.BUGZILLA_ID: lambda c: tuple(bug for advisory in c.advisories for bug in advisory.bugzilla_ids),
+    FilterKey.CLASSIFICATION: _classification,
+    FilterKey.CVE_ID: lambda c: tuple(cve for advisory in c.advisories for cve in advisory.cve_ids),
+    FilterKey.EPOCH: lambda c: (c.version.partition(":")[0] if ":" in c.version else "0",),
+    FilterKey.NAME: lambda c: (c.name,),
+    FilterKey.PATCH_ID: lambda c: (c.name,),
+    FilterKey.PRIORITY: lambda c: (c.priority,),
+    FilterKey.PRODUCT: lambda c: (c.product,),
+    FilterKey.RELEASE: lambda c: (c.version.rpartition("-")[2] if "-" in c.version else "",),
+    FilterKey.REPOSITORY: lambda c: c.repositories,
+    FilterKey.SECTION: lambda c: (c.section,),
+    FilterKey.SECURITY: lambda c: ("true" if c.security else "false",),
+    FilterKey.SEVERITY: lambda c: tuple(advisory.severity for advisory in c.advisories),
+    FilterKey.VERSION: lambda c: (c.version,),
+}
