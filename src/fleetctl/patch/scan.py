@@ -21,6 +21,7 @@ from fleetctl.patch.result import host_data
 __all__ = ["DOCUMENT", "ScanTask"]
 
 DOCUMENT = "AWS-RunPatchBaseline"
+_STALE = timedelta(days=7)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +90,11 @@ class ScanTask:
     ) -> dict[str, object]:
         now = outcome.ended or datetime.now(UTC)
         result = evaluate(state, baseline, now, first_seen=self.first_seen)
+        age = state.metadata_age_seconds
+        if age is not None and age > _STALE.total_seconds():
+            state = replace(
+                state, warnings=(*state.warnings, f"the package lists are {age // 86400} days old")
+            )
         return host_data(
             state,
             result,
