@@ -54,6 +54,16 @@ class AsyncSsh:
     async def _dial(self, target: Target, via: Link | None) -> Link:
         return await self._dialer.dial(target, via=via)
 
+    async def scan(self, host: Host) -> tuple[Target, list[asyncssh.SSHKey]]:
+        """Return what a host is called in known_hosts, and the keys it offers; nobody logs in.
+
+        Raises:
+            Unreachable: it could not be asked.
+        """
+        target = await self._targets.resolve(host)
+        via = await self._tunnels.through(target.hops, seen=(host.name,)) if target.hops else None
+        return target, await self._dialer.host_keys(target, via=via)
+
     async def close(self) -> None:
         """Close jump hosts and agents."""
         await self._tunnels.close(self._dialer.hang_up)

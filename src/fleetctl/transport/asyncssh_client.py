@@ -62,6 +62,14 @@ class Link(asyncssh.SSHClientConnection):
         self.attempt.stage = Stage.LOGIN
         return key
 
+    def offered_host_keys(self) -> tuple[str, ...]:
+        """Return the host key algorithms that the server offers (RFC 4253, 7.1), once key exchange has begun."""
+        packet = self._server_kexinit[1 + 16 :]  # its number, a cookie
+        for _ in range(2):  # key exchange algorithms, then host key algorithms
+            size = int.from_bytes(packet[:4], "big")
+            names, packet = packet[4 : 4 + size], packet[4 + size :]
+        return tuple(names.decode("ascii", "replace").split(","))
+
     def try_next_auth(self, *, next_method: bool = False) -> None:
         """Note what the server takes, before asyncssh uses the list up."""
         methods = self.get_server_auth_methods()

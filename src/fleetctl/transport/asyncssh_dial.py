@@ -17,10 +17,11 @@ import asyncssh
 from fleetctl.model import Reason
 from fleetctl.transport.asyncssh_client import Client, Link
 from fleetctl.transport.asyncssh_login import Identities, Login
-from fleetctl.transport.asyncssh_options import OptionsMaker
+from fleetctl.transport.asyncssh_options import OptionsMaker, plain_host_keys, signatures
 from fleetctl.transport.asyncssh_target import Target
 from fleetctl.transport.asyncssh_wire import Lookups, Proxy, connect_tcp, start_proxy
 from fleetctl.transport.diagnose import Attempt, Stage, explain
+from fleetctl.transport.known_hosts import Known
 from fleetctl.transport.protocol import TransportOptions, Unreachable
 
 __all__ = ["Dialer", "channel_refused"]
@@ -92,7 +93,36 @@ class Dialer:
                 raise _OtherTypes(client.other_types) from None
             raise
 
-    async def _open(self, target: Target, attempt: Attempt, options: Any, *, via: Link | None) -> Link:
+    async def host_keys(self, target: Target, *, via: Link | None = None) -> list[asyncssh.SSHKey]:
+        """Return one key of each type that a host offers; it has proved that it holds them. Nobody logs in.
+
+        Raises:
+            Unreachable: it did not work.
+        """
+        found: dict[str, asyncssh.SSHKey] = {}
+        wanted: Sequence[str] = plain_host_keys()
+        while wanted:
+            attempt = self._attempt(target)
+            options = self._maker.make(target, client=asyncssh.SSHClient, known=Known())
+            options.known_hosts = None  # whatever it offers is shown, not trusted
+            options.server_host_key_algs = list(wanted)
+            try:
+                async with asyncio.timeout(attempt.timeout):
+                    link = await self._open(target, attempt, options, via=via, wait="kex")
+            except Exception as exc:
+                raise self._explained(exc, attempt) from exc
+            offered, key = link.offered_host_keys(), link.get_server_host_key()
+            await self.hang_up(link)
+            if key is None:
+                break
+            found[key.algorithm.decode("ascii")] = key
+            had = {name for key_type in found for name in signatures(key_type)}
+            wanted = [name for name in wanted if name in offered and name not in had]
+        return list(found.values())
+
+    async def _open(
+        self, target: Target, attempt: Attempt, options: Any, *, via: Link | None, wait: str = "auth"
+    ) -> Link:
         loop = asyncio.get_running_loop()
         options.waiter = loop.create_future()
         link: Link | None = None
@@ -100,7 +130,7 @@ class Dialer:
 
         def factory() -> Link:
             nonlocal link
-            link = Link(loop, options, wait="auth")
+            link = Link(loop, options, wait=wait)
             link.attempt = attempt
             return link
 

@@ -17,7 +17,7 @@ from fleetctl.transport.asyncssh_target import Target
 from fleetctl.transport.known_hosts import Known
 from fleetctl.transport.protocol import TransportOptions
 
-__all__ = ["OptionsMaker", "choose", "host_key_algorithms"]
+__all__ = ["OptionsMaker", "choose", "host_key_algorithms", "plain_host_keys", "signatures"]
 
 _POST_QUANTUM = ("mlkem", "sntrup")
 _METHODS = ("publickey", "password", "keyboard-interactive")
@@ -91,12 +91,18 @@ def host_key_algorithms(target: Target, known: Known, *, first: Sequence[str] = 
     if wanted:
         algorithms = choose(wanted, possible=_names(get_public_key_algs()), default=_HOST_KEYS)
     types = [*first, *(entry.key_type for entry in known.keys)]
-    preferred = [name for key_type in types for name in _signatures(key_type) if name in algorithms]
+    preferred = [name for key_type in types for name in signatures(key_type) if name in algorithms]
     certificates = _names(get_default_certificate_algs()) if known.authorities else []
     return list(dict.fromkeys([*certificates, *preferred, *algorithms]))
 
 
-def _signatures(key_type: str) -> Sequence[str]:
+def plain_host_keys() -> Sequence[str]:
+    """Return the host key algorithms that are asked for by default, certificates left out."""
+    return _HOST_KEYS
+
+
+def signatures(key_type: str) -> Sequence[str]:
+    """Return the signature algorithms of a key type."""
     return _RSA_SIGNATURES if key_type == "ssh-rsa" else (key_type,)
 
 

@@ -145,21 +145,28 @@ class Dialogue:
         """Look at a piece of output; with a pty, everything is stdout."""
         if self.ready:
             return Step(stdout=data) if stream == "stdout" else Step(stderr=data)
-        held = self._held[stream] + data
-        before, found, after = held.partition(self.mark)
-        if found:
-            return self._start(stream, before, after)
-        self._held[stream] = held
-        at = self._prompt_at(held)
-        if at is None:
-            if len(held) > _HELD:
-                return Step(failed=self._failed(Reason.REMOTE, "printed too much before it began"))
-            return Step()
-        return self._answer(stream, at)
+        self._held[stream] += data
+        if self._marked is None and self.mark in self._held[stream]:
+            before, _, after = self._held[stream].partition(self.mark)
+            self._held[stream] = before + after
+            self._marked = stream
+        if self._marked is not None:
+            return self._start()
+        at = self._prompt_at(self._held[stream])
+        if at is not None:
+            return self._answer(stream, at)
+        if len(self._held[stream]) > _HELD:
+            return Step(failed=self._failed(Reason.REMOTE, "printed too much before it began"))
+        return Step()
 
-    def _start(self, stream: Stream, before: bytes, after: bytes) -> Step:
+    def _start(self) -> Step:
+        """Say ready; first the line that a prompt was on is ended, which may be told on another stream and later."""
+        if self._asked is not None:
+            line = self._held[self._asked]
+            if self._asked != self._marked and not line:
+                return Step()
+            self._held[self._asked] = line.removeprefix(b"\r").removeprefix(b"\n")
         self.ready = True
-        self._held[stream] = before.lstrip(b"\r\n") + after if self._answered else before + after
         self.password = None
         return Step(ready=True, stdout=self._held["stdout"], stderr=self._held["stderr"])
 
@@ -170,12 +177,13 @@ class Dialogue:
     def _answer(self, stream: Stream, at: tuple[int, int]) -> Step:
         held = self._held[stream]
         self._past += held[: at[0]]
-        if self._answered:
+        if self._asked is not None:
             return Step(failed=self._wrong())
         if self.password is None:
             return Step(failed=self._password_missing())
-        self._answered = True
-        self._held[stream] = held[: at[0]] + held[at[1] :]
+        self._asked = stream
+        self._told += held[: at[0]]
+        self._held[stream] = held[at[1] :]
         return Step(send=self.password.encode() + b"\n")
 
     def overdue(self) -> ExecFailed:
