@@ -55,6 +55,7 @@ class LiveView:
             get_renderable=self.render,
             refresh_per_second=4,
             transient=True,
+            redirect_stdout=False,
             redirect_stderr=False,
         )
         self._live.start()
@@ -94,7 +95,7 @@ class LiveView:
         passed = time.monotonic() - self._begun
         head = Table.grid(padding=(0, 1))
         head.add_row(
-            Text(self._title, style="bold", overflow="ellipsis", no_wrap=True),
+            Text(safe(" ".join(self._title.split())), style="bold", overflow="ellipsis", no_wrap=True),
             ProgressBar(total=max(1, self._total), completed=done, width=30),
             Text(f"{done}/{self._total}"),
             Text(f"{passed:.0f} s"),
@@ -140,10 +141,10 @@ class LiveView:
                 no_wrap=True,
                 overflow="ellipsis",
             )
-            for o in self._errors
+            for o in tuple(self._errors)  # drawn by a thread of its own, while more may come
         ]
 
     def _said(self) -> list[RenderableType]:
         from rich.text import Text  # noqa: PLC0415
 
-        return [Text(f"! {note}", style="yellow") for note in self._notes]
+        return [Text(f"! {note}", style="yellow") for note in tuple(self._notes)]

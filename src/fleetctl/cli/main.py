@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Any, NoReturn
 
 import click
@@ -42,6 +44,10 @@ none failed, 5 not compliant, 6 changes to make, 7 blocked by policy, 130 interr
 """
 
 
+class ReaderGoneError(Exception):
+    """Whoever read our output (head, less) has closed the pipe."""
+
+
 class LazyGroup(FleetGroup):
     """Commands are imported when they are used, or when their own help is asked for."""
 
@@ -58,6 +64,13 @@ class LazyGroup(FleetGroup):
         if not isinstance(command, click.Command):
             raise TypeError(f"{module}:{attribute} is no command")
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Carry out the command; a reader that has gone is told apart from what click makes of it, an exit code of 1."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as exc:
+            raise ReaderGoneError from exc
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the list without importing a single command."""
@@ -83,11 +96,16 @@ def cli(context: click.Context) -> None:
 def main(args: list[str] | None = None) -> NoReturn:
     """Run the program and exit. Errors become messages and exit codes here, and nowhere else."""
     app = App()
+    code: Any = None
     try:
-        code: Any = cli.main(args, prog_name="fleetctl", standalone_mode=False, obj=app)
+        if isinstance(sys.stdout, TextIOWrapper):
+            # Names and messages may hold what the terminal's encoding lacks: shown escaped, not a failure.
+            sys.stdout.reconfigure(errors="backslashreplace")
+        code = cli.main(args, prog_name="fleetctl", standalone_mode=False, obj=app, color=_colour())
+        sys.stdout.flush()
     except FleetError as exc:
         show_error(exc)
-        _reraise(app, exc)
+        _trace(app)
         sys.exit(exc.exit_code)
     except click.exceptions.NoArgsIsHelpError as exc:
         click.echo(exc.format_message(), err=True)
@@ -99,14 +117,15 @@ def main(args: list[str] | None = None) -> NoReturn:
         _line("error", "usage", exc.format_message())
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
+        with contextlib.suppress(OSError):
+            click.echo("aborted", err=True)
         sys.exit(130)
-    except BrokenPipeError:
-        # The reader (head, less) has gone: nothing is wrong. Keep the interpreter from complaining on its way out.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (ReaderGoneError, BrokenPipeError):
+        # Nothing is wrong: end as a program does that SIGPIPE ends. Keep the interpreter from complaining on its way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(141)
     except Exception as exc:  # noqa: BLE001 - the last net: a bug must not look like a host's failure
-        _reraise(app, exc)
+        _trace(app)
         _line("error", "internal", f"{type(exc).__name__}: {exc}")
         _hint("this is a bug in fleetctl; run it again with --debug and report what it says")
         sys.exit(1)
@@ -148,6 +167,8 @@ def _colour() -> bool | None:
     return False if os.environ.get("NO_COLOR") else None
 
 
-def _reraise(app: App, exc: Exception) -> None:
+def _trace(app: App) -> None:
     if app.debug:
-        raise exc
+        import traceback  # noqa: PLC0415
+
+        traceback.print_exc()

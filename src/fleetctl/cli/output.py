@@ -14,26 +14,45 @@ from fleetctl.errors import UsageError
 from fleetctl.report.protocol import Telling
 from fleetctl.spec.plugins import load
 
-__all__ = ["destination", "write"]
+__all__ = ["check_writable", "destination", "write"]
+
+
+def check_writable(output: Path | None) -> None:
+    """Find out before a long run whether its result can be written at its end.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if output is None:
+        return
+    if not output.parent.is_dir():
+        raise UsageError(f"{output} cannot be written: there is no folder {output.parent}")
+    if output.is_dir():
+        raise UsageError(f"{output} cannot be written: it is a folder")
+    if not os.access(output.parent, os.W_OK):
+        raise UsageError(f"{output} cannot be written: permission denied")
 
 
 @contextmanager
-def destination(output: Path | None) -> Iterator[TextIO]:
+def destination(output: Path | None, *, machine: bool = False) -> Iterator[TextIO]:
     """Yield a text file to write to: stdout, or `output`, which takes its new content when all of it is written.
+
+    Args:
+        output: a file; None means stdout.
+        machine: write UTF-8 whatever the terminal's encoding is (JSON: RFC 8259, section 8.1).
 
     Raises:
         UsageError: the file cannot be written.
     """
     if output is None:
-        # Host names and messages may hold what the terminal's encoding lacks: show it escaped rather than fail.
-        if isinstance(sys.stdout, TextIOWrapper):
-            sys.stdout.reconfigure(errors="backslashreplace")
+        if machine and isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
         yield sys.stdout
         sys.stdout.flush()
         return
     temporary = output.with_name(f".{output.name}.{os.getpid()}")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
+        with temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
             yield file
         temporary.replace(output)
     except OSError as exc:
@@ -52,5 +71,5 @@ def write(telling: Telling, format_: str, output: Path | None) -> None:
         UsageError: the file cannot be written.
     """
     report = load("fleetctl.reports", format_)()
-    with destination(output) as file:
+    with destination(output, machine=True) as file:
         report.write(telling, file)

@@ -16,8 +16,13 @@ if TYPE_CHECKING:
 __all__ = ["confirm", "credentials"]
 
 
-def confirm(question: str, *, yes: bool) -> None:
+def confirm(question: str, *, yes: bool, act: str = "this changes hosts") -> None:
     """Ask before a change, unless `--yes`.
+
+    Args:
+        question: answered by yes or no.
+        yes: whether `--yes` was given.
+        act: why it asks, for the error where nobody can answer.
 
     Raises:
         NeedsConfirmation: there is no terminal to ask at.
@@ -26,9 +31,7 @@ def confirm(question: str, *, yes: bool) -> None:
     if yes:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise NeedsConfirmation(
-            "this changes hosts, and there is no terminal to ask at", hint="add --yes if you mean it"
-        )
+        raise NeedsConfirmation(f"{act}, and there is no terminal to ask at", hint="add --yes if you mean it")
     click.confirm(question, abort=True, err=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import click
 
 from fleetctl.cli.app import App, FleetCommand, pass_app
 from fleetctl.cli.options import WorkOptions, work_options, yes_option
+from fleetctl.cli.output import check_writable
 from fleetctl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from fleetctl.run.prepare import Prepared
 
 __all__ = ["run"]
+
+_BEHIND = "write the command behind --, as in: fleetctl run web -- ls -l /srv"
 
 FORMATS = ("table", "json", "jsonl", "yaml", "csv", "junit")
 
@@ -53,8 +57,30 @@ class Shown:
     grouped: bool
     diff: bool
 
+    @property
+    def as_they_come(self) -> bool:
+        """Whether each host's lines are printed when it has ended."""
+        return self.format_ == "table" and not self.grouped and not self.diff and self.output is None
 
-@click.command(cls=FleetCommand, epilog=EPILOG, context_settings={"ignore_unknown_options": False})
+
+class RunCommand(FleetCommand):
+    """Refuses a command of several words that does not stand behind `--`: its options would be taken for ours."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse, and look at how the command was written."""
+        apart = "--" in args
+        try:
+            rest = super().parse_args(ctx, args)
+        except click.NoSuchOption as exc:
+            if not apart:
+                raise UsageError(f"no such option: {exc.option_name}", hint=_BEHIND) from exc
+            raise
+        if not apart and len(ctx.params.get("command", ())) > 1:
+            raise UsageError("the command does not stand behind --", hint=_BEHIND)
+        return rest
+
+
+@click.command(cls=RunCommand, epilog=EPILOG)
 @click.argument("targets")
 @click.argument("command", nargs=-1)
 @click.option(
@@ -179,9 +205,9 @@ def run(app: App, /, targets: str, work: WorkOptions, **given: Any) -> None:
         comment=given["comment"],
         shown=shown,
     )
+    _show(app, result, shown, seconds=seconds)
     if given["save"]:
         _save(result, given["save"])
-    _show(app, result, shown, seconds=seconds)
     _exit(result)
 
 
@@ -190,7 +216,10 @@ def _shown(given: dict[str, Any]) -> Shown:
     if given["diff"] and format_ != "table":
         raise UsageError(f"--diff and --format {format_} do not go together")
     if grouped is None:
-        grouped = sys.stdout.isatty()
+        grouped = given["output"] is None and sys.stdout.isatty()
+    check_writable(given["output"])
+    if given["save"] is not None:
+        check_writable(given["save"] / "HOST.out" if given["save"].is_dir() else given["save"])
     return Shown(format_=format_, output=given["output"], grouped=grouped, diff=given["diff"])
 
 
@@ -215,10 +244,10 @@ def _carry_out(
     shown: Shown,
 ) -> tuple[RunResult, float]:
     from fleetctl.cli.work import carry_out  # noqa: PLC0415
+    from fleetctl.redact import Redactor  # noqa: PLC0415
 
     options = work.transport_options(fleet)
-    lines = shown.format_ == "table" and not shown.grouped and not shown.diff and shown.output is None
-    observers = [_line_printer(fleet)] if lines else []
+    observers = [_line_printer(fleet)] if shown.as_they_come else []
     begun = time.monotonic()
     result = carry_out(
         app,
@@ -235,9 +264,9 @@ def _carry_out(
             control=control,
             secrets=prepared.secrets,
         ),
-        title=prepared.title,
+        title=Redactor(prepared.secrets).text(prepared.title),
         observers=observers,
-        draw=not lines,
+        draw=not shown.as_they_come,
     )
     return result, time.monotonic() - begun
 
@@ -264,22 +293,33 @@ def _line_printer(fleet: Fleet) -> Callable[[Event], None]:
 
 
 def _show(app: App, result: RunResult, shown: Shown, *, seconds: float) -> None:
-    from fleetctl.cli.show import show_diff, show_grouped, show_problems, show_summary  # noqa: PLC0415
+    from fleetctl.cli.output import destination, write  # noqa: PLC0415
+    from fleetctl.cli.show import show_problems, show_summary  # noqa: PLC0415
 
-    if shown.format_ != "table" or shown.output is not None:
-        from fleetctl.cli.output import write  # noqa: PLC0415
+    if shown.format_ != "table":
         from fleetctl.run.telling import tell_run  # noqa: PLC0415
 
-        format_ = "json" if shown.format_ == "table" else shown.format_
-        write(tell_run(result.report, result.folder), format_, shown.output)
-    elif shown.diff:
-        show_diff(result.folder, result.report["Invocations"])
-    elif shown.grouped:
-        show_grouped(result.folder, result.report["Invocations"])
+        write(tell_run(result.report, result.folder), shown.format_, shown.output)
+    elif not shown.as_they_come:
+        with destination(shown.output) as file, contextlib.redirect_stdout(file):
+            _show_text(result, shown)
     sys.stdout.flush()
     show_problems(result.report["Invocations"])
     if not app.quiet:
         show_summary(result.report, seconds=seconds)
+
+
+def _show_text(result: RunResult, shown: Shown) -> None:
+    from fleetctl.cli.show import show_diff, show_grouped, show_host  # noqa: PLC0415
+
+    invocations = result.report["Invocations"]
+    if shown.diff:
+        show_diff(result.folder, invocations)
+    elif shown.grouped:
+        show_grouped(result.folder, invocations)
+    else:
+        for invocation in invocations:
+            show_host(result.folder, invocation)
 
 
 def _save(result: RunResult, folder: Path) -> None:
@@ -306,6 +346,6 @@ def _dry_run(prepared: Prepared, hosts: tuple[Host, ...]) -> None:
 def _exit(result: RunResult) -> None:
     from fleetctl.engine.report import exit_code  # noqa: PLC0415
 
-    code = exit_code(result.outcomes, interrupted=result.status == "Cancelled")
+    code = exit_code(result.outcomes, interrupted=result.interrupted)
     if code:
         raise SystemExit(code)

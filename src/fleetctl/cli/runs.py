@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from datetime import datetime
@@ -12,7 +13,7 @@ import click
 
 from fleetctl.cli.app import App, FleetGroup, pass_app
 from fleetctl.cli.options import output_options, yes_option
-from fleetctl.errors import NotFoundError
+from fleetctl.errors import NotFoundError, UsageError
 
 __all__ = ["runs"]
 
@@ -108,8 +109,6 @@ def show(app: App, run: str, format_: str, output: Path | None) -> None:
         return
     from fleetctl.cli.table import print_table  # noqa: PLC0415
 
-    click.echo(f"run {report['CommandId']}: {report['Status']}, {_what(report)}")
-    click.echo(f"requested {_local(report['RequestedDateTime'])} for {report.get('Selector', '')}")
     print_table(
         ("HOST", "STATUS", "CODE", "SECONDS", "WHY"),
         [
@@ -127,6 +126,10 @@ def show(app: App, run: str, format_: str, output: Path | None) -> None:
             for item in invocations
         ],
         output=output,
+        above=(
+            f"run {report['CommandId']}: {report['Status']}, {_what(report)}",
+            f"requested {_local(report['RequestedDateTime'])} for {report.get('Selector', '')}",
+        ),
     )
 
 
@@ -188,10 +191,14 @@ def report(app: App, run: str, with_output: bool, format_: str, output: Path | N
 def rm(app: App, run: tuple[str, ...], yes: bool) -> None:  # noqa: FBT001 - the flag itself
     """Delete runs, with all they kept."""
     from fleetctl.cli.prompts import confirm  # noqa: PLC0415
+    from fleetctl.run.history import summary  # noqa: PLC0415
 
     store = app.fleet().runs
     folders = {folder.run_id: folder for folder in (store.find(name) for name in run)}
-    confirm(f"Delete {', '.join(folders)}, with all output?", yes=yes)
+    for folder in folders.values():
+        if summary(folder)["Status"] == "InProgress":
+            raise UsageError(f"run {folder.run_id} is still going on", hint="interrupt it first: Ctrl-C")
+    confirm(f"Delete {', '.join(folders)}, with all output?", yes=yes, act="this deletes what runs kept")
     for folder in folders.values():
         store.remove(folder)
         app.note(f"deleted {folder.run_id}")
@@ -203,7 +210,7 @@ def _copy_file(path: Path) -> None:
 
     if is_terminal():
         for chunk in StoredText((path,)).chunks():
-            sys.stdout.write(safe(chunk))
+            click.echo(safe(chunk, colour=not os.environ.get("NO_COLOR")), nl=False)
         return
     if path.exists():
         with path.open("rb") as file:

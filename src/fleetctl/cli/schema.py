@@ -51,6 +51,6 @@ def schema(name: str | None, output: Path | None) -> None:
     if name not in SCHEMAS:
         raise NotFoundError(f"there is no schema '{name}'", hint=did_you_mean(name, SCHEMAS))
     module, _, function = SCHEMAS[name][0].partition(":")
-    with destination(output) as file:
+    with destination(output, machine=True) as file:
         json.dump(getattr(import_module(module), function)(), file, indent=2)
         file.write("\n")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
-from fleetctl.cli.terminal import is_terminal, safe
+from fleetctl.cli.terminal import safe
 from fleetctl.hosts import fold
 from fleetctl.report.protocol import StoredText
 from fleetctl.run.grouping import OutputGroup, diff, group_by_output
@@ -29,6 +31,12 @@ _COLOURS = {
     "Skipped": "cyan",
 }
 
+# Addresses with or without a port, and fingerprints of keys.
+_DIFFERS = re.compile(
+    r"\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?|\[[0-9A-Fa-f:.%\w]*:[^\]]*\](?::\d+)?|SHA256:[\w+/=]+"
+)
+_LONG_LINE = 1 << 20
+
 
 def show_grouped(folder: RunFolder, invocations: Sequence[Mapping[str, Any]]) -> None:
     """Write each different output once, under the folded names of its hosts, the largest group last: nearest to the eye."""
@@ -36,7 +44,7 @@ def show_grouped(folder: RunFolder, invocations: Sequence[Mapping[str, Any]]) ->
         _header(group)
         host = group.hosts[0]
         _copy(folder.output_files(host, "stdout"))
-        _copy(folder.output_files(host, "stderr"), err_style=True)
+        _copy(folder.output_files(host, "stderr"), fg="yellow")
 
 
 def show_diff(folder: RunFolder, invocations: Sequence[Mapping[str, Any]]) -> None:
@@ -67,25 +75,32 @@ def show_host(folder: RunFolder, invocation: Mapping[str, Any], *, prefix: bool 
 
 def show_problems(invocations: Sequence[Mapping[str, Any]]) -> None:
     """Write to stderr what went wrong, hosts with the same trouble together, each with its remedy."""
-    alike: dict[tuple[str, str, str, str], list[str]] = {}
+    alike: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
     for item in invocations:
-        if item["Status"] == "Success":
-            continue
-        name, message = item["InstanceId"], item.get("Message", "")
-        key = (
-            item["Status"],
-            item.get("Reason", ""),
-            message.replace(name, "{host}"),
-            item.get("Hint", "").replace(name, "{host}"),
-        )
-        alike.setdefault(key, []).append(name)
-    for (status, reason, message, hint), names in alike.items():
-        shown = fold(names) if len(names) > 1 else names[0]
+        if item["Status"] != "Success":
+            texts = (item.get(key, "") for key in ("Status", "Reason", "Message", "Hint"))
+            alike.setdefault(tuple(_general(text, item["InstanceId"]) for text in texts), []).append(item)
+    for items in alike.values():
+        first, names = items[0], [item["InstanceId"] for item in items]
+        status, reason = first["Status"], first.get("Reason")
         label = click.style(f"{status}[{reason}]" if reason else status, fg=_COLOURS.get(status), bold=True)
-        count = f" ({len(names)} hosts)" if len(names) > 1 else ""
-        click.echo(f"{label} {shown}{count}: {safe(message.replace('{host}', names[0]))}", err=True)
-        for line in hint.replace("{host}", names[0] if len(names) == 1 else "HOST").splitlines():
+        many = len(names) > 1
+        who = f"{fold(names)} ({len(names)} hosts), such as {names[0]}" if many else names[0]
+        click.echo(f"{label} {who}: {safe(first.get('Message', ''))}", err=True)
+        hint = first.get("Hint", "")
+        if many:  # a remedy such as `hosts trust web-1` is meant for all of them
+            hint = f"'{fold(names)}'".join(_name(names[0]).split(hint))
+        for line in hint.splitlines():
             click.echo(f"  {click.style('hint', fg='cyan')}: {safe(line)}", err=True)
+
+
+def _general(text: str, host: str) -> str:
+    """Return a text without what differs from host to host: its name, addresses, fingerprints."""
+    return _DIFFERS.sub("*", _name(host).sub("{}", text))
+
+
+def _name(host: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<![\w.-]){re.escape(host)}(?![\w-]|\.\w)")
 
 
 def show_summary(report: Mapping[str, Any], *, seconds: float) -> None:
@@ -108,43 +123,56 @@ def _header(group: OutputGroup) -> None:
     click.echo(f"--- {title}  {note}")
 
 
-def _copy(paths: Sequence[Path], *, prefix: str = "", err: bool = False, err_style: bool = False) -> None:
-    """Copy stored output to stdout or stderr: as it is into a pipe, made safe on a terminal."""
+def _copy(paths: Sequence[Path], *, prefix: str = "", err: bool = False, fg: str | None = None) -> None:
+    """Copy stored output to stdout or stderr: byte for byte into a pipe, made safe on a terminal.
+
+    Args:
+        paths: files, one behind the other.
+        prefix: stands in front of every line.
+        err: to stderr.
+        fg: colour on a terminal.
+    """
     stream = sys.stderr if err else sys.stdout
-    if not prefix and not is_terminal() and not err:
-        _copy_bytes(paths)
-        return
+    start = f"{prefix}: " if prefix else ""
+    if stream.isatty():
+        _copy_lines(paths, stream, start, fg=fg)
+    else:
+        _copy_bytes(paths, stream, start.encode("utf-8", "surrogateescape"))
+
+
+def _copy_lines(paths: Sequence[Path], stream: TextIO, start: str, *, fg: str | None) -> None:
+    colour = not os.environ.get("NO_COLOR")
     rest = ""
+
+    def show(line: str) -> None:
+        text = safe(line.removesuffix("\r"), colour=colour)
+        stream.write(start + (click.style(text, fg=fg) if fg and colour else text) + "\n")
+
     for chunk in StoredText(tuple(paths)).chunks():
         *lines, rest = (rest + chunk).split("\n")
-        _lines(lines, prefix, stream, err_style=err_style)
-        if len(rest) > 1 << 20:  # a line without end
-            _lines([rest], prefix, stream, err_style=err_style)
+        for line in lines:
+            show(line)
+        if len(rest) > _LONG_LINE:
+            show(rest)
             rest = ""
     if rest:
-        _lines([rest], prefix, stream, err_style=err_style)
+        show(rest)
 
 
-def _lines(lines: list[str], prefix: str, stream: Any, *, err_style: bool) -> None:
-    if not lines:
-        return
-    start = f"{prefix}: " if prefix else ""
-    terminal = stream.isatty()
-    text = "".join(f"{start}{safe(line) if terminal else line}\n" for line in lines)
-    if err_style and terminal:
-        text = click.style(text, fg="yellow")
-    stream.write(text)
-
-
-def _copy_bytes(paths: Sequence[Path]) -> None:
-    sys.stdout.flush()
-    last = b"\n"
+def _copy_bytes(paths: Sequence[Path], stream: TextIO, start: bytes) -> None:
+    stream.flush()
+    out, whole_line = stream.buffer, True
     for path in paths:
-        if path.exists():
-            with path.open("rb") as file:
-                while chunk := file.read(1 << 18):
-                    sys.stdout.buffer.write(chunk)
-                    last = chunk[-1:]
-    if last != b"\n":
-        sys.stdout.buffer.write(b"\n")
-    sys.stdout.buffer.flush()
+        if not path.exists():
+            continue
+        with path.open("rb") as file:
+            while chunk := file.read(1 << 18):
+                head = start if whole_line else b""
+                whole_line = chunk.endswith(b"\n")
+                body = chunk[:-1] if whole_line else chunk
+                out.write(head + (body.replace(b"\n", b"\n" + start) if start else body))
+                if whole_line:
+                    out.write(b"\n")
+    if not whole_line:
+        out.write(b"\n")
+    out.flush()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from fleetctl.engine.order import RunResult
 
 __all__ = ["carry_out"]
+
+# Seconds in which hosts may kill what runs; whoever presses Ctrl-C after that wants to leave.
+_PATIENCE = 5.0
 
 
 def carry_out(
@@ -34,7 +38,7 @@ def carry_out(
     """Run something that fans out, show how it goes, and take Ctrl-C.
 
     The first Ctrl-C (or SIGTERM) starts no new host and lets running ones finish; the second kills what runs. Both end with a
-    report and a ledger that can be resumed.
+    report and a ledger that can be resumed. A third one, when killing takes too long, leaves at once.
 
     Args:
         app: the shared flags.
@@ -46,8 +50,8 @@ def carry_out(
     control = Control()
     view = _view(app, title) if draw else None
     with contextlib.ExitStack() as stack:
-        shown: list[Observer] = [stack.enter_context(view)] if view is not None else [_notes(app)]
-        return asyncio.run(_with_signals(start([*shown, *observers], control), control, app))
+        tell = stack.enter_context(view) if view is not None else _notes(app)
+        return asyncio.run(_with_signals(start([tell, *observers], control), control, tell))
 
 
 def _view(app: App, title: str) -> AbstractContextManager[Observer] | None:
@@ -60,6 +64,13 @@ def _view(app: App, title: str) -> AbstractContextManager[Observer] | None:
     return LiveView(Console(stderr=True), title=title)
 
 
+def _leave() -> NoReturn:
+    """End at once: hosts do not answer, and the operator will not wait. The ledger is as good as after `kill -9`."""
+    with contextlib.suppress(OSError):
+        click.echo("\x1b[?25h" * sys.stderr.isatty() + "left at once: what runs on hosts may go on", err=True)
+    os._exit(130)
+
+
 def _notes(app: App) -> Observer:
     def observe(event: Event) -> None:
         if isinstance(event, Note):
@@ -68,19 +79,25 @@ def _notes(app: App) -> Observer:
     return observe
 
 
-async def _with_signals(work: Coroutine[Any, Any, RunResult], control: Control, app: App) -> RunResult:
+async def _with_signals(work: Coroutine[Any, Any, RunResult], control: Control, tell: Observer) -> RunResult:
     loop = asyncio.get_running_loop()
-    presses = 0
+    killing_since = 0.0
 
     def interrupt() -> None:
-        nonlocal presses
-        presses += 1
-        if presses == 1:
+        nonlocal killing_since
+        if not control.stopping:
             control.stop()
-            app.note("interrupted: no new host is started, running ones may finish; again to kill them")
-        else:
+            text = "interrupted: no new host is started, running ones may finish; again to kill them"
+        elif not control.cancelled:
             control.cancel()
-            click.echo("interrupted again: killing what runs", err=True)
+            killing_since = loop.time()
+            text = "interrupted again: killing what runs"
+        elif loop.time() - killing_since > _PATIENCE:
+            _leave()
+        else:
+            return
+        with contextlib.suppress(OSError):  # the terminal may be what went away
+            tell(Note(text))
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, interrupt)

@@ -7,8 +7,10 @@ A task is called once per reached host with a `Session`. It sends commands, read
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
+from hashlib import blake2b
 from typing import Protocol
 
 from fleetctl.engine.output import OutputFiles
@@ -17,6 +19,10 @@ from fleetctl.store.runs import RunFolder
 from fleetctl.transport.protocol import Connection
 
 __all__ = ["Session", "StepTimedOut", "Task"]
+
+# What `ps` shows and `kill_script` looks for on the host (`fleetctl.transport.shell`).
+_ODD = re.compile(r"[^A-Za-z0-9._:@%+-]")
+_LONGEST = 80
 
 
 class Task(Protocol):
@@ -41,6 +47,12 @@ class StepTimedOut(Exception):  # noqa: N818 - a finding about a host
         self.seconds = seconds
 
 
+def _plain(name: str) -> str:
+    """Make a host's name part of a process's name: short, of plain characters, and still its own."""
+    plain = _ODD.sub("_", name)[:_LONGEST]
+    return plain if plain == name else f"{plain}-{blake2b(repr(name).encode(), digest_size=4).hexdigest()}"
+
+
 class Session:
     """One invocation's hold of its host: execute, and read back what was stored.
 
@@ -59,7 +71,7 @@ class Session:
         self._files = files
         self.host: Host = connection.host
         self.run_id = run_id
-        self.invocation_id = f"{run_id}.{self.host.name}"
+        self.invocation_id = f"{run_id}.{_plain(self.host.name)}"
         self.env = {"FLEETCTL_HOST": self.host.name, "FLEETCTL_RUN": run_id}
         self.started = datetime.now(UTC)
 

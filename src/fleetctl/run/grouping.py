@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from fleetctl.store.runs import RunFolder
@@ -59,10 +60,15 @@ def diff(folder: RunFolder, most_common: OutputGroup, other: OutputGroup) -> Ite
     texts = []
     for group in (most_common, other):
         paths = folder.output_files(group.hosts[0], "stdout")
-        data = b"".join(path.read_bytes()[: _DIFF_LIMIT + 1] for path in paths if path.exists())
+        data = b"".join(_beginning(path) for path in paths if path.exists())
         if len(data) > _DIFF_LIMIT:
             yield f"(more than {_DIFF_LIMIT >> 20} MB: see the stored output of {group.hosts[0]})"
             return
         texts.append(data.decode(errors="replace").splitlines())
-    names = [f"{len(group.hosts)} hosts such as {group.hosts[0]}" for group in (most_common, other)]
-    yield from difflib.unified_diff(texts[0], texts[1], *names, lineterm="")
+    before, after = (f"{len(group.hosts)} hosts such as {group.hosts[0]}" for group in (most_common, other))
+    yield from difflib.unified_diff(texts[0], texts[1], before, after, lineterm="")
+
+
+def _beginning(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_DIFF_LIMIT + 1)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
-from fleetctl.errors import NotFoundError, SelectorError
+from fleetctl.errors import NotFoundError, SelectorError, StateFolderError
 from fleetctl.store.runs import RunFolder, Runs
 
-__all__ = ["KINDS", "hosts_of_run", "summaries", "summary"]
+__all__ = ["KINDS", "hosts_of_run", "progress", "summaries", "summary"]
 
 # What may stand behind the @ of a selector, and the statuses it stands for.
 KINDS: dict[str, frozenset[str]] = {
@@ -47,7 +51,7 @@ def hosts_of_run(folder: RunFolder, kind: str) -> list[str]:
 
 
 def summary(folder: RunFolder) -> dict[str, Any]:
-    """Return one run in a few fields; a run without a report is `InProgress`, or was killed (`Incomplete`)."""
+    """Return one run in a few fields; a run without a report is `InProgress`, or was killed (`Interrupted`)."""
     run = folder.run()
     fields = {
         "CommandId": run["CommandId"],
@@ -72,11 +76,25 @@ def summary(folder: RunFolder) -> dict[str, Any]:
 
 
 def summaries(runs: Runs, *, limit: int | None = None) -> Iterator[dict[str, Any]]:
-    """Yield the newest runs first, at most `limit`."""
-    for index, folder in enumerate(runs):
-        if limit is not None and index >= limit:
-            return
-        yield summary(folder)
+    """Yield the newest runs first, at most `limit`; one that is damaged says so and hides no other."""
+    for folder in islice(runs, limit):
+        try:
+            yield summary(folder)
+        except (StateFolderError, KeyError):
+            yield _damaged(folder)
+
+
+def _damaged(folder: RunFolder) -> dict[str, Any]:
+    made = datetime.fromtimestamp(folder.path.stat().st_mtime, UTC)
+    texts = dict.fromkeys(("DocumentName", "RequestedBy", "Selector", "Comment"), "")
+    return {
+        "CommandId": folder.run_id,
+        **texts,
+        "Status": "Damaged",
+        "RequestedDateTime": made.isoformat(timespec="milliseconds"),
+        "TargetCount": 0,
+        "Parameters": {},
+    }
 
 
 def progress(folder: RunFolder) -> dict[str, str]:
@@ -100,9 +118,6 @@ def progress(folder: RunFolder) -> dict[str, str]:
 
 def _alive(run: dict[str, Any]) -> bool:
     """Tell whether the controller that made this run still lives, as far as this machine can know."""
-    import os  # noqa: PLC0415
-    import socket  # noqa: PLC0415
-
     by = run.get("RequestedBy", {})
     if by.get("Host") != socket.gethostname() or not isinstance(by.get("Pid"), int):
         return False
@@ -110,6 +125,6 @@ def _alive(run: dict[str, Any]) -> bool:
         os.kill(by["Pid"], 0)
     except ProcessLookupError:
         return False
-    except PermissionError:
+    except OSError:  # it lives, and is not ours
         return True
     return True

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fleetctl.errors import UsageError
 from fleetctl.model import EMPTY, Command, Host
+from fleetctl.redact import SHORTEST
 from fleetctl.run.command import BecomeRule, CommandTask, shell_line
 from fleetctl.run.template import template as compile_template
 from fleetctl.store.project import Project
@@ -118,7 +119,7 @@ def prepare(
     """
     rule = BecomeRule(wanted=become, user=become_user)
     values = _environment(env)
-    hidden = frozenset(filter(None, (values.get(name, os.environ.get(name, "")) for name in secrets)))
+    hidden = _secrets(secrets, values)
     if document is not None:
         if words or script or stdin or shell or template:
             raise UsageError(
@@ -172,7 +173,24 @@ def _script(words: Sequence[str], script: Path | None) -> tuple[str, str, tuple[
         ) from exc
     if not text.strip():
         raise UsageError(f"--script: {script} is empty")
+    if "\0" in text:
+        raise UsageError(f"--script: {script} holds a NUL byte: it is no script")
     return text, str(script), tuple(words)
+
+
+def _secrets(names: Sequence[str], values: Mapping[str, str]) -> frozenset[str]:
+    found = set()
+    for name in names:
+        value = values.get(name) or os.environ.get(name)
+        if not value:
+            raise UsageError(
+                f"--secret: {name} is not set",
+                hint=f"give it a value: --env {name}=... or in the environment",
+            )
+        if len(value) < SHORTEST:
+            raise UsageError(f"--secret: the value of {name} is too short to be kept out of sight")
+        found.add(value)
+    return frozenset(found)
 
 
 def _environment(given: Sequence[str]) -> dict[str, str]:

@@ -44,11 +44,21 @@ def template(text: str, *, name: str, variables: Mapping[str, Any] = EMPTY) -> C
             return compiled.render({**variables, **host.vars, "host": _view(host)})
         except JinjaError as exc:
             hint = "define it in the host's or a group's vars, or use {{ x | default('...') }}"
-            raise TemplateError(f"{host.name}: {exc.message}", where=Where(name), hint=hint) from exc
+            raise TemplateError(f"{host.name}: {exc.message}", where=_place(name, exc), hint=hint) from exc
         except Exception as exc:  # a template may do arithmetic on a string, divide by zero, ...
-            raise TemplateError(f"{host.name}: {type(exc).__name__}: {exc}", where=Where(name)) from exc
+            raise TemplateError(f"{host.name}: {type(exc).__name__}: {exc}", where=_place(name, exc)) from exc
 
     return render
+
+
+def _place(name: str, exc: Exception) -> Where:
+    """Return the line of the template at which rendering failed: jinja puts it into the traceback."""
+    trace, line = exc.__traceback__, 0
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == "<template>":
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return Where(name, line)
 
 
 def _quote(value: object) -> str:
