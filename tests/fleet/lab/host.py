@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["LabHost", "Machine"]
+__all__ = ["LabHost"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,26 +91,3 @@ class LabHost:
         return (
             subprocess.run(argv, capture_output=True, stdin=subprocess.DEVNULL, check=False).returncode == 0
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Machine(LabHost):
-    """A host with a root file system and a network of its own, so that things can go wrong there.
-
-    Attributes:
-        namespace: its network namespace, as `ip netns` names it.
-        overlay: the folder of this host: `upper/` holds what it changed, `merged/` is its `/`.
-    """
-
-    namespace: str
-    overlay: Path
-    tags: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def root(self) -> Path:
-        """Its root file system, as the controller sees it."""
-        return self.overlay / "merged"
-
-    def entry(self) -> dict[str, Any]:
-        """Its keys in a fleetctl inventory."""
-        return {**super().entry(), **({"tags": dict(self.tags)} if self.tags else {})}

@@ -1,0 +1,40 @@
+"""`deb12` and `deb13`: Debian with systemd as process 1, under `systemd-nspawn`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab import aptrepo, bases
+from lab.keys import new_key, public_key
+
+__all__ = ["START_SSH", "STOP_SSH", "boot", "prepare"]
+
+START_SSH = ("systemctl", "start", "ssh")
+STOP_SSH = ("systemctl", "stop", "ssh")
+
+
+def prepare(root: Path, *, name: str, address: str, gateway: str, login: str) -> str:
+    """Make a root file system somebody: its name, its keys, its hosts file. Returns its host key."""
+    (root / "etc/hostname").write_text(f"{name}\n")
+    (root / "etc/hosts").write_text(f"127.0.0.1 localhost\n{address} {name}\n{gateway} {aptrepo.SERVER}\n")
+    (root / "etc/resolv.conf").unlink(missing_ok=True)
+    (root / "etc/machine-id").write_text("")
+    (root / bases.KEYS_FILE).write_text(login + "\n")
+    return public_key(new_key(root / "etc/ssh/ssh_host_ed25519_key"))
+
+
+def boot(root: Path, *, namespace: str, name: str) -> list[str]:
+    """The argv that boots it, and ends with its power: 133 means that it wants to be booted again."""
+    argv = [
+        "systemd-nspawn",
+        "--quiet",
+        "--register=no",
+        "--keep-unit",
+        f"--directory={root}",
+        f"--machine={name}",
+    ]
+    argv += [f"--network-namespace-path=/run/netns/{namespace}", "--link-journal=no", "--resolv-conf=off"]
+    argv += ["--timezone=off", "--console=pipe", "--boot"]
+    if Path("/run/systemd/system").exists():  # where systemd owns the cgroups, each machine asks it for one
+        return ["systemd-run", "--quiet", "--scope", "--property=Delegate=yes", f"--unit={namespace}", *argv]
+    return argv
