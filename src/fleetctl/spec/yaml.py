@@ -18,7 +18,7 @@ from fleetctl.errors import ConfigError, NotFoundError, Problem, ProblemsError, 
 from fleetctl.spec.compose import MOST_LEVELS, compose, explain, without_collecting
 from fleetctl.spec.scalars import resolve_plain
 
-__all__ = ["DataPath", "Document", "load_document", "parse_document", "read_text"]
+__all__ = ["DataPath", "Document", "decode_text", "load_document", "parse_document", "read_text"]
 
 DataPath: TypeAlias = Sequence[str | int]
 Tags: TypeAlias = Mapping[str, Callable[[str], Any]]
@@ -255,11 +255,20 @@ def read_text(path: str | Path) -> str:
         raise NotFoundError(f"there is no file {path}") from exc
     except OSError as exc:
         raise ConfigError(f"{path} cannot be read: {exc.strerror}") from exc
+    return decode_text(data, file=str(path))
+
+
+def decode_text(data: bytes, *, file: str) -> str:
+    """Decode a file's content.
+
+    Raises:
+        ConfigError: it is not UTF-8; names the line.
+    """
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
         line = data.count(b"\n", 0, exc.start) + 1
-        raise ConfigError("not UTF-8 text", where=Where(str(path), line), hint="save it as UTF-8") from exc
+        raise ConfigError("not UTF-8 text", where=Where(file, line), hint="save it as UTF-8") from exc
 
 
 def load_document(path: str | Path, *, tags: Tags | None = None, yes_no: bool = False) -> Document:

@@ -1,1 +1,1 @@
-"""Inventory sources, one file each."""
+"""Inventory sources: one file each, and the parts that Ansible's share."""
