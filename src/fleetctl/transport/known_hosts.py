@@ -257,7 +257,7 @@ class KnownHosts:
         names = [found]
         if host.fallback:
             names.append(self._index.in_clear(host.fallback))
-        return tuple(entry for entries in names for entry in entries if entry.marker == marker)
+        return tuple(dict.fromkeys(entry for entries in names for entry in entries if entry.marker == marker))
 
     def in_clear(self, host: HostName) -> Known:
         """Return the lines that name a host openly; cheap whatever the size of the files.

@@ -246,9 +246,9 @@ def _matches_list(name: str, patterns: Iterable[str]) -> bool:
 
 def _matches(name: str, pattern: str) -> bool:
     if "*" not in pattern and "?" not in pattern:
-        return name.lower() == pattern.lower()
-    regex = "".join({"*": ".*", "?": "."}.get(char, re.escape(char)) for char in pattern.lower())
-    return re.fullmatch(regex, name.lower()) is not None
+        return name == pattern
+    regex = "".join({"*": ".*", "?": "."}.get(char, re.escape(char)) for char in pattern)
+    return re.fullmatch(regex, name) is not None
 
 
 def _take(directive: Directive, reading: _Reading) -> None:
@@ -328,7 +328,7 @@ def _settings(reading: _Reading) -> Settings:
     }
     preferred = text("preferredauthentications")
     return Settings(
-        hostname=reading.hostname,
+        hostname=reading.hostname.lower(),
         user=reading.user or text("user"),
         port=int(port) if port else None,
         identity_files=_paths(values.get("identityfile", ()), reading),
