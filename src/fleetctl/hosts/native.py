@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from fleetctl.errors import FleetError, Problem, ProblemsError
+from fleetctl.errors import FleetError, Problem, ProblemsError, Where
 from fleetctl.hosts.declared import HOST, Declared, GroupEntry, HostEntry, Origin, Settings
 from fleetctl.hosts.form import BecomeForm, GroupForm, HostForm, InventoryForm, SettingsForm
 from fleetctl.hosts.names import check_group_name, check_host_name, expand
@@ -54,7 +54,7 @@ class _Reader:
                 name="defaults",
                 where=self._document.where(path, key=True),
                 settings=self._settings(form.defaults, path),
-                locate=partial(self._locate, path),
+                locate=partial(_locate, self._document, path),
             )
         # The order of hosts is the order of the file, whichever section comes first.
         for section in self._document.data or {}:
@@ -68,9 +68,6 @@ class _Reader:
         if self._problems:
             raise ProblemsError(self._problems)
         return self._declared
-
-    def _locate(self, path: _Path, inside: tuple[str, ...]) -> Any:
-        return self._document.where((*path, *inside), key=True)
 
     def _problem(self, text: str, path: _Path, *, hint: str | None = None) -> None:
         self._problems.append(self._document.problem(f"{dotted(path)}: {text}", path, hint=hint, key=True))
@@ -89,7 +86,7 @@ class _Reader:
                 settings=self._settings(form, path),
                 children=tuple(children),
                 hosts=self._hosts(form.hosts or {}, (*path, "hosts")),
-                locate=partial(self._locate, path),
+                locate=partial(_locate, self._document, path),
             )
         )
 
@@ -109,7 +106,7 @@ class _Reader:
         settings = Settings() if form is None else self._settings(form, path)
         own = self._addresses(settings, len(listed), path)
         where = self._document.where(path, key=True)
-        locate = partial(self._locate, path)
+        locate = partial(_locate, self._document, path)
         for index, name in enumerate(listed):
             said = own[index] if len(own) > 1 else own[0]
             self._declared.hosts.append(
@@ -200,6 +197,11 @@ class _Reader:
                 self._problems += exc.problems
             except FleetError as exc:
                 self._problems.append(Problem(exc.message, exc.where or origin.where, exc.hint))
+
+
+def _locate(document: Document, path: _Path, inside: tuple[str, ...]) -> Where:
+    # No method: an entry that knew the reader that knows the entries would keep the tree of nodes alive.
+    return document.where((*path, *inside), key=True)
 
 
 def _become(form: BecomeForm | Literal["sudo", "doas", "su", False]) -> Become | Literal[False]:
