@@ -156,26 +156,14 @@ async def _answer(host: EmbeddedHost, user: str, process: asyncssh.SSHServerProc
         process.stderr.write(b"this host runs commands only: it has no interactive shell\n")
         process.exit(1)
         return
-    gone = asyncio.ensure_future(process.channel.wait_closed())
-    work = asyncio.ensure_future(_execute(host, user, process, process.command))
-    try:
-        await asyncio.wait({gone, work}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in (work, gone):
-            task.cancel()
-        with contextlib.suppress(asyncio.CancelledError, BrokenPipeError, ConnectionError):
-            await work
-
-
-async def _execute(
-    host: EmbeddedHost, user: str, process: asyncssh.SSHServerProcess[bytes], command: str
-) -> None:
-    if host.delay:
-        await asyncio.sleep(host.delay)
+    await asyncio.sleep(host.delay)
+    if process.channel.is_closing():
+        return
+    # Not within what may be cancelled: a cancelled start kills the shell, and leaves what it has started already.
     shell = await asyncio.create_subprocess_exec(
         "/bin/sh",
         "-c",
-        command,
+        process.command,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -183,19 +171,31 @@ async def _execute(
         env=_environment(host, user),
         start_new_session=True,
     )
+    gone = asyncio.ensure_future(process.channel.wait_closed())
+    work = asyncio.ensure_future(_exchange(process, shell))
+    try:
+        await asyncio.wait({gone, work}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(shell.pid, signal.SIGKILL)
+        for task in (work, gone):
+            task.cancel()
+        await asyncio.gather(work, gone, return_exceptions=True)
+        await shell.wait()
+
+
+async def _exchange(process: asyncssh.SSHServerProcess[bytes], shell: asyncio.subprocess.Process) -> None:
+    """Carry input and output until the command has ended and nobody holds its output open, then tell how it ended."""
     feeding = asyncio.ensure_future(_feed(process.stdin, shell.stdin))
     try:
         await asyncio.gather(_pump(shell.stdout, process.stdout), _pump(shell.stderr, process.stderr))
         code = await shell.wait()
-        if code < 0:
-            process.exit_with_signal(signal.Signals(-code).name.removeprefix("SIG"))
-        else:
-            process.exit(code)
     finally:
         feeding.cancel()
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(shell.pid, signal.SIGKILL)
-        await shell.wait()
+    if code < 0:
+        process.exit_with_signal(signal.Signals(-code).name.removeprefix("SIG"))
+    else:
+        process.exit(code)
 
 
 def _environment(host: EmbeddedHost, user: str) -> dict[str, str]:
