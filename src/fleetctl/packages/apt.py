@@ -28,6 +28,7 @@ from fleetctl.packages.sections import Section, Sections
 __all__ = ["Apt"]
 
 _INST = re.compile(r"^Inst (\S+) (?:\[[^\]]*\] )?\((\S+)", re.MULTILINE)
+_LISTS = "/var/lib/apt/lists"
 _NEEDED = ("apt-installed", "apt-releases", "apt-versions")
 
 
@@ -193,10 +194,10 @@ def _faults(sections: Sections) -> tuple[list[str], list[str]]:
         said = [line for line in section.errors.splitlines() if line.startswith(("E: ", "dpkg-query: error"))]
         if section.fault:
             errors.append(f"section {name}: {section.fault}")
-        elif section.code != 0 or said:
-            errors.append(
-                f"{name} failed with exit code {section.code}: {' '.join(said) or 'it gave no reason'}"
-            )
+        elif said:
+            errors += said
+        elif section.code != 0:
+            errors.append(f"{name} failed with exit code {section.code} and gave no reason")
     upgrade = sections["apt-upgrade"]
     if not upgrade.ok:
         said = [line for line in upgrade.errors.splitlines() if line.startswith("E: ")]
@@ -205,7 +206,7 @@ def _faults(sections: Sections) -> tuple[list[str], list[str]]:
         )
     for section in sections:
         warnings += [line for line in section.errors.splitlines() if line.startswith("W: ")]
-    return errors, list(dict.fromkeys(warnings))
+    return list(dict.fromkeys(errors)), list(dict.fromkeys(warnings))
 
 
 def _blind(sources: dict[str, Origin]) -> list[str]:
@@ -255,8 +256,10 @@ def _services(section: Section) -> tuple[tuple[str, ...], list[str]]:
 
 
 def _metadata_time(section: Section) -> datetime | None:
-    times = [moment(line.partition(" ")[0]) for line in section.lines]
-    return max((time for time in times if time is not None), default=None)
+    """Return when apt-get update last ran: `partial` is used by every run, `lists` only stands in where there is none."""
+    times = {path: moment(seconds) for seconds, _, path in (line.partition(" ") for line in section.lines)}
+    known = [path for path in times if path != _LISTS] or [_LISTS]
+    return max((time for path in known if (time := times.get(path)) is not None), default=None)
 
 
 def _expired(section: Section, facts: HostFacts) -> list[str]:

@@ -57,20 +57,21 @@ def is_security(origin: Origin) -> bool:
 def read_sources(lines: list[str]) -> dict[str, Origin]:
     """Read `apt-cache policy` without arguments: each source line's text and what its Release file says."""
     sources: dict[str, Origin] = {}
-    current = ""
+    current = ""  # of what the lines below are about; the status file and lines before the first source are about none
     for line in lines:
         text = line.strip()
         if line.startswith("Pinned packages"):
             break
-        if text.startswith("release ") and current:
-            sources[current] = _with_release(sources[current], text.removeprefix("release "))
-        elif text.startswith("origin ") and current:
-            sources[current] = replace(sources[current], site=text.removeprefix("origin "))
+        if text.startswith("release "):
+            if current:
+                sources[current] = _with_release(sources[current], text.removeprefix("release "))
+        elif text.startswith("origin "):
+            if current:
+                sources[current] = replace(sources[current], site=text.removeprefix("origin "))
         elif line.startswith(" "):
             current = text.partition(" ")[2]
-            if current == _STATUS:
-                current = ""
-            elif current:
+            current = "" if current == _STATUS else current
+            if current:
                 sources[current] = _origin(current)
     return {text: replace(origin, security=is_security(origin)) for text, origin in sources.items()}
 

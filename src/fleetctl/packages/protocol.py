@@ -32,8 +32,8 @@ class PackageManager(Protocol):
     def scan_script(self) -> str:
         """Return sh text that defines `scan_NAME`, which prints sections with `section NAME COMMAND ...`.
 
-        POSIX sh only; it writes nothing on the host, refreshes nothing, takes no lock, and works for an unprivileged user, saying
-        with `unseen` what that user cannot see. Names of functions, variables and sections begin with the manager's name.
+        POSIX sh only; it writes nothing on the host, refreshes nothing, takes no lock, and works for an unprivileged user: exit code 126
+        of a section says that it wants root, 127 that its tool is not there. Names of functions, variables and sections begin with the manager's name.
         """
 
     def parse(self, sections: Sections, facts: HostFacts) -> PackageState:

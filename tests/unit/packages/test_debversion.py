@@ -18,7 +18,9 @@ VERSIONS = st.builds(
     lambda epoch, upstream, more, revision: f"{epoch}{upstream}{more}{revision}",
     st.sampled_from(["", "0:", "1:", "01:", "10:"]),
     _UPSTREAM,
-    st.sampled_from(["", "", "-", "-1", "-a"]),  # an upstream version may hold dashes where a revision follows
+    st.sampled_from(
+        ["", "", "-", "-1", "-a"]
+    ),  # an upstream version may hold dashes where a revision follows
     _PART.filter(bool).map(lambda text: f"-{text}"),
 ) | st.builds(lambda epoch, upstream: f"{epoch}{upstream}", st.sampled_from(["", "0:", "1:"]), _UPSTREAM)
 
@@ -58,7 +60,9 @@ def test_orders_as_deb_version_7_says(left, relation, right):
 def test_agrees_with_dpkg(pairs):
     script = 'while read -r a b; do for op in lt eq gt; do "$0" --compare-versions "$a" "$op" "$b" 2>/dev/null && echo "$op"; done; done'
     lines = "".join(f"{left} {right}\n" for left, right in pairs)
-    told = subprocess.run(["sh", "-c", script, dpkg], input=lines, capture_output=True, text=True, check=False)
+    told = subprocess.run(
+        ["sh", "-c", script, dpkg], input=lines, capture_output=True, text=True, check=False
+    )
     assert told.stdout.split() == [order(left, right) for left, right in pairs]
 
 

@@ -23,9 +23,6 @@ section() { # NAME COMMAND ARGS...
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
-# Print what must be read with more rights than we have, for the report's "not seen".
-unseen() { printf 'fleetctl: not seen: %s\n' "$1" >&2; }
-
 os_release() {
     if [ -r /etc/os-release ]; then cat /etc/os-release; else cat /usr/lib/os-release; fi
 }

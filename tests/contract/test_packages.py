@@ -1,0 +1,198 @@
+"""What every package manager must do; a new one is held to it without a line written here.
+
+`tests/golden/<manager>/<case>/` holds what a real host printed (`stdout`, `stderr`: copy them from a run's `out/<host>/`), and what
+must be read from it (`expected.json`).
+"""
+
+import json
+import shutil
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lab.catalogue import PACKAGES, SUITES
+
+from fleetctl.model import Host
+from fleetctl.packages.collect import GROUP, collect_script, managers, read_state
+from fleetctl.packages.model import HostFacts, PackageState
+from fleetctl.packages.sections import read_sections
+from fleetctl.patch.defaults import default_baseline
+from fleetctl.patch.evaluate import evaluate
+from fleetctl.patch.result import LISTED
+from fleetctl.spec.plugins import names
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+MANAGERS = managers()
+NAMES = [manager.name for manager in MANAGERS]
+SCRIPT = collect_script(MANAGERS)
+SHELLS = [["dash"], ["bash"], ["bash", "--posix"], ["busybox", "ash"], ["ksh"], ["mksh"], ["posh"], ["yash"]]
+PRESENT = [shell for shell in SHELLS if shutil.which(shell[0])]
+NOW = datetime(2026, 11, 23, 22, 0, tzinfo=UTC)
+
+
+def cases() -> list[Any]:
+    return [
+        pytest.param(name, folder, id=f"{name}-{folder.name}")
+        for name in NAMES
+        for folder in sorted((GOLDEN / name).iterdir())
+        if folder.is_dir()
+    ]
+
+
+def view(state: PackageState) -> dict[str, Any]:
+    """What a golden case pins down of a state, and of SSM's default baseline's verdict on it."""
+    return {
+        "manager": state.manager,
+        "system": state.facts.pretty_name,
+        "installed": len(state.installed),
+        "from_security": sum(package.security for package in state.installed),
+        "broken": {package.name: package.broken for package in state.broken},
+        "holds": [f"{hold.name} {hold.kind}" for hold in state.holds],
+        "updates": {
+            update.name if update.arch == "all" else f"{update.name}.{update.arch}": " ".join(
+                [
+                    f"{update.installed} -> {update.candidate or 'stays'}",
+                    *(
+                        f"{'security' if v.security else 'other'}:{v.version}@{v.pin}"
+                        for v in update.versions
+                    ),
+                    *([update.held] if update.held else []),
+                    *(["kept-back"] if update.kept_back else []),
+                ]
+            )
+            for update in state.updates
+        },
+        "reboot": [state.reboot.needed, list(state.reboot.packages), list(state.reboot.reasons)],
+        "services": list(state.services),
+        "metadata_age_seconds": state.metadata_age_seconds,
+        "errors": list(state.errors),
+        "warnings": list(state.warnings),
+        "unseen": list(state.unseen),
+        "verdict": verdict(state),
+    }
+
+
+def verdict(state: PackageState) -> dict[str, Any] | None:
+    baseline = default_baseline(Host(name="any"), state.facts)
+    if state.errors or baseline is None:
+        return None
+    result = evaluate(state, baseline, NOW)
+    listed = [patch for patch in result.patches if patch.state in LISTED]
+    return {
+        "status": result.status.value,
+        "counts": {name: count for name, count in result.counts.items() if count},
+        "patches": {
+            patch.name: f"{patch.state.value} {patch.target.version if patch.target else '-'} {patch.note}".strip()
+            for patch in listed
+        },
+        "other_updates": len(result.other_updates),
+    }
+
+
+@pytest.mark.parametrize("name", names(GROUP))
+def test_every_manager_has_golden_cases(name):
+    assert [folder for folder in (GOLDEN / name).iterdir() if (folder / "expected.json").is_file()]
+
+
+@pytest.mark.parametrize(("name", "folder"), cases())
+def test_reads_what_real_hosts_print(name, folder):
+    state = read_state((folder / "stdout").read_bytes(), (folder / "stderr").read_bytes(), MANAGERS)
+    told = view(state)
+    expected = folder / "expected.json"
+    assert expected.is_file(), (
+        f"{expected} is missing; if this is right, it holds:\n{json.dumps(told, indent=1)}"
+    )
+    assert told == json.loads(expected.read_text())
+
+
+@pytest.mark.parametrize("manager", MANAGERS, ids=NAMES)
+def test_an_empty_answer_is_an_error_of_the_state(manager):
+    assert manager.parse(read_sections(b""), HostFacts()).errors
+
+
+@pytest.mark.parametrize(("name", "folder"), cases())
+def test_an_answer_cut_anywhere_is_never_judged(name, folder):
+    stdout, stderr = (folder / "stdout").read_bytes(), (folder / "stderr").read_bytes()
+    end = stdout.rindex(b"@@fleetctl done")
+    for cut in (0, end // 7, end // 2, end * 6 // 7, end - 1, end):
+        assert read_state(stdout[:cut], stderr, MANAGERS).errors
+
+
+@pytest.mark.parametrize("manager", MANAGERS, ids=NAMES)
+@given(data=st.data())
+def test_reads_any_rubbish_without_raising(manager, data):
+    sections = [section.name for section in read_sections(some_answer(manager.name))]
+    body = st.one_of(
+        st.binary(max_size=60), st.sampled_from([b"a\tb", b" *** 1 2", b"x:", b"@1", b"release o=", b"E: no"])
+    )
+    answer = b"".join(
+        b"\n@@fleetctl %s begin\n%s\n@@fleetctl %s end %d\n"
+        % (name.encode(), data.draw(body), name.encode(), data.draw(st.integers(0, 255)))
+        for name in sections
+    )
+    state = manager.parse(read_sections(answer + b"\n@@fleetctl done\n"), HostFacts())
+    assert state.manager == manager.name
+
+
+def some_answer(name: str) -> bytes:
+    return max(
+        (folder / "stdout" for folder in (GOLDEN / name).iterdir() if folder.is_dir()),
+        key=lambda f: f.stat().st_size,
+    ).read_bytes()
+
+
+@pytest.mark.parametrize("shell", PRESENT, ids=[" ".join(shell) for shell in PRESENT])
+def test_every_posix_shell_reads_the_script(shell):
+    told = subprocess.run([*shell, "-n"], input=SCRIPT, capture_output=True, text=True, check=False)
+    assert (told.returncode, told.stderr) == (0, "")
+
+
+def test_shellcheck_finds_nothing_in_the_script():
+    shellcheck = shutil.which("shellcheck") or pytest.skip("shellcheck is not installed")
+    # Functions are called by name, through `section`; os-release is the host's.
+    ignored = "--exclude=SC2329,SC2317,SC1091,SC2030,SC2031"
+    told = subprocess.run(
+        [shellcheck, "-s", "sh", ignored, "-"], input=SCRIPT, capture_output=True, text=True, check=False
+    )
+    assert told.stdout == ""
+
+
+@pytest.mark.parametrize("shell", PRESENT, ids=[" ".join(shell) for shell in PRESENT])
+def test_a_host_without_any_manager_says_so_in_every_shell(shell, tmp_path):
+    """An empty PATH stands for a host that has the shell and a few tools, and nothing else."""
+    for tool in ("cat", "uname", "id", "date", "sed", "printf"):
+        (tmp_path / tool).symlink_to(shutil.which(tool))
+    script = SCRIPT.replace("PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin\n", "")
+    assert script != SCRIPT
+    program = shutil.which(shell[0])
+    told = subprocess.run(
+        [program, *shell[1:], "-s"],
+        input=script.encode(),
+        capture_output=True,
+        env={"PATH": str(tmp_path)},
+        check=False,
+    )
+    state = read_state(told.stdout, told.stderr, MANAGERS)
+    assert "no package manager that fleetctl knows" in state.errors[0]
+    assert state.facts.boot_id
+
+
+def test_the_scan_writes_nothing_on_the_host_and_finds_what_the_catalogue_lacks(debian):
+    """Compares every file of a real host before and after, root's scan and an unprivileged user's."""
+    # The journal and login records tell of the login itself.
+    places = "/ -xdev ( -path /proc -o -path /sys -o -path /dev -o -path /var/log/journal -o -path /run ) -prune -o"
+    listing = f"find {places} -printf '%p %T@ %C@ %s %m\\n' | sort".replace("(", "\\(").replace(")", "\\)")
+    before = debian.output(listing)
+    for user in ("root", "guest"):
+        told = debian.run("sh -s", user=user, stdin=SCRIPT)
+        state = read_state(told.stdout.encode(), told.stderr.encode(), MANAGERS)
+        assert (state.manager, state.errors) == ("apt", ())
+        suite = SUITES[debian.tags["kind"]]
+        found = {u.name: u.security_fix.version for u in state.updates if u.security_fix}
+        assert found == {p.name: p.security(suite) for p in PACKAGES if p.security(suite)}
+        assert {hold.name for hold in state.holds} == {p.name for p in PACKAGES if p.held}
+    assert debian.output(listing) == before
