@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from fleetctl.errors import UsageError
-from fleetctl.report.protocol import Telling
-from fleetctl.spec.plugins import load
+
+if TYPE_CHECKING:
+    from fleetctl.report.protocol import Telling
 
 __all__ = ["check_writable", "destination", "write"]
 
@@ -70,6 +71,8 @@ def write(telling: Telling, format_: str, output: Path | None) -> None:
         PluginError: no such format.
         UsageError: the file cannot be written.
     """
+    from fleetctl.spec.plugins import load  # noqa: PLC0415 - help needs no plugins
+
     report = load("fleetctl.reports", format_)()
     with destination(output, machine=True) as file:
         report.write(telling, file)

@@ -64,18 +64,19 @@ class Shown:
 
 
 class RunCommand(FleetCommand):
-    """Refuses a command of several words that does not stand behind `--`: its options would be taken for ours."""
+    """Refuses a command that stands neither behind `--` nor last and in one word: its options would be taken for ours."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse, and look at how the command was written."""
-        apart = "--" in args
+        apart, last = "--" in args, args[-1:]
         try:
             rest = super().parse_args(ctx, args)
         except click.NoSuchOption as exc:
             if not apart:
                 raise UsageError(f"no such option: {exc.option_name}", hint=_BEHIND) from exc
             raise
-        if not apart and len(ctx.params.get("command", ())) > 1:
+        command = ctx.params.get("command") or ()
+        if not apart and command and list(command) != last:
             raise UsageError("the command does not stand behind --", hint=_BEHIND)
         return rest
 
