@@ -129,6 +129,7 @@ class Place:
     def options(self, **changes: Any) -> TransportOptions:
         if self.transport == "local":
             return TransportOptions(**changes)
+        assert self.server.port
         known, config = self.tmp / "known_hosts", self.tmp / "ssh_config"
         if not known.exists():
             known.write_text("".join(server.known_hosts_line for server in self.scene.started.values()))

@@ -121,6 +121,8 @@ def escalation(become: Become, *, password: bool) -> Escalation:
 class Dialogue:
     """Watch what comes before *ready*, answer the prompt once, and tell why it did not work.
 
+    What is told before a prompt (sudo's lecture) belongs to the conversation, not to the command's output.
+
     A pure state machine: the transport feeds it output until `ready`, and does what the `Step` says. Then it is
     out of the way. After `seconds` without ready, raise `overdue()`; when the program ends before, raise `ended()`.
 
@@ -137,9 +139,10 @@ class Dialogue:
     prompt: re.Pattern[bytes] | None = None
     seconds: float = PATIENCE
     ready: bool = False
-    _answered: bool = False
+    _asked: Stream | None = None
+    _marked: Stream | None = None
     _held: dict[Stream, bytes] = field(default_factory=lambda: {"stdout": b"", "stderr": b""}, repr=False)
-    _past: bytes = field(default=b"", repr=False)
+    _told: bytes = field(default=b"", repr=False)
 
     def feed(self, stream: Stream, data: bytes) -> Step:
         """Look at a piece of output; with a pty, everything is stdout."""
@@ -176,7 +179,6 @@ class Dialogue:
 
     def _answer(self, stream: Stream, at: tuple[int, int]) -> Step:
         held = self._held[stream]
-        self._past += held[: at[0]]
         if self._asked is not None:
             return Step(failed=self._wrong())
         if self.password is None:
@@ -205,7 +207,7 @@ class Dialogue:
                 "is not installed on this host",
                 hint=f"install {self.become.method}, or set another become method for this host",
             )
-        if known is Reason.BECOME_PASSWORD_MISSING and not self._answered:
+        if known is Reason.BECOME_PASSWORD_MISSING and self._asked is None:
             return self._password_missing()
         if known is Reason.BECOME_NOT_ALLOWED:
             return self._failed(
@@ -213,7 +215,7 @@ class Dialogue:
                 f"refused: {said}",
                 hint=f"allow the login user to become '{self.become.user}' on this host",
             )
-        if self._answered:
+        if self._asked is not None:
             return self._wrong()
         how = f"exit code {ended.code}" if ended and ended.code is not None else "its channel was closed"
         return self._failed(
@@ -225,7 +227,7 @@ class Dialogue:
         )
 
     def _said(self) -> str:
-        text = b"\n".join((self._past, self._held["stdout"], self._held["stderr"]))
+        text = b"\n".join((self._told, self._held["stdout"], self._held["stderr"]))
         lines = [line.strip() for line in text.decode(errors="replace").replace("\r", "\n").split("\n")]
         told = " ".join(line for line in lines if line)
         return told[-300:]

@@ -49,9 +49,7 @@ def people(home: Path, authorized_key: str) -> Iterator[People]:
         _sweep()
         for name in (who.asks, who.free, who.none, who.app):
             _add(name, home=home / name, password=who.password, key=authorized_key)
-        rules = (
-            f"Defaults:{who.asks} timestamp_timeout=0\n{who.asks} ALL=(ALL) ALL\n{who.free} ALL=(ALL) NOPASSWD: ALL\n"
-        )
+        rules = f"Defaults:{who.asks} timestamp_timeout=0\n{who.asks} ALL=(ALL) ALL\n{who.free} ALL=(ALL) NOPASSWD: ALL\n"
         sudoers = _SUDOERS / mark
         sudoers.write_text(rules)
         sudoers.chmod(0o440)

@@ -82,7 +82,18 @@ def busybox(folder: Path, authorized_key: str) -> Iterator[Server]:
 
 
 def _tree(root: Path, authorized_key: str) -> str:
-    for name in ("bin", "etc", "proc", "dev", "root/.ssh", "home/tester/.ssh", "tmp", "usr", "var/log", "var/run"):
+    for name in (
+        "bin",
+        "etc",
+        "proc",
+        "dev",
+        "root/.ssh",
+        "home/tester/.ssh",
+        "tmp",
+        "usr",
+        "var/log",
+        "var/run",
+    ):
         (root / name).mkdir(parents=True, exist_ok=True)
     (root / "tmp").chmod(0o1777)
     shutil.copy(str(shutil.which("busybox")), root / "bin/busybox")
@@ -97,7 +108,9 @@ def _tree(root: Path, authorized_key: str) -> str:
         "root:x:0:0:root:/root:/bin/sh\ntester:x:2001:2001::/home/tester:/bin/sh\napp:x:2002:2002::/tmp:/bin/false\n"
     )
     (root / "etc/group").write_text("root:x:0:\ntester:x:2001:\napp:x:2002:\n")
-    (root / "etc/shadow").write_text("".join(f"{name}:{hashed}:19000::::::\n" for name in ("root", "tester", "app")))
+    (root / "etc/shadow").write_text(
+        "".join(f"{name}:{hashed}:19000::::::\n" for name in ("root", "tester", "app"))
+    )
     (root / "etc/shadow").chmod(0o600)
     for home, uid in (("root", 0), ("home/tester", 2001)):
         (root / home / ".ssh/authorized_keys").write_text(f"{authorized_key}\n")
