@@ -132,7 +132,7 @@ def _problem(
     if kind == "missing":
         return document.problem(f"{before}key '{name}' is missing", parent)
     if items[0]["loc"][-1:] == ("[key]",):
-        return document.problem(f"{before}'{name}' is no key here: {_wanted(items)}", path, key=True)
+        return document.problem(f"{before}'{name}' is no key here: expected {_wanted(items)}", path, key=True)
     what = "; ".join(
         dict.fromkeys(_say(item) for item in items if item["type"] in {"value_error", "assertion_error"})
     )
