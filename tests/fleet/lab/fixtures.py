@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -54,23 +56,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ManyHosts]:
+def many() -> Iterator[ManyHosts]:
     """Hundreds of hosts behind one real sshd on loopback; works without root."""
     if not SSHD:
         pytest.skip("there is no sshd: install openssh-server")
-    hosts = ManyHosts(_folder(tmp_path_factory, "many"))
-    hosts.start()
-    yield hosts
-    hosts.stop()
+    with _folder("many") as folder:
+        hosts = ManyHosts(folder)
+        hosts.start()
+        yield hosts
+        hosts.stop()
 
 
 @pytest.fixture(scope="session")
-def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlowHosts]:
+def slow() -> Iterator[SlowHosts]:
     """A thousand hosts that each take a second to answer; works without root."""
-    hosts = SlowHosts(_folder(tmp_path_factory, "slow"))
-    hosts.start()
-    yield hosts
-    hosts.stop()
+    with _folder("slow") as folder:
+        hosts = SlowHosts(folder)
+        hosts.start()
+        yield hosts
+        hosts.stop()
 
 
 @pytest.fixture(scope="session")
@@ -163,10 +167,9 @@ def _up(machine: Machine) -> Machine:
     return machine
 
 
-def _folder(factory: pytest.TempPathFactory, name: str) -> Path:
-    """A folder that other users can pass through: sshd looks into it as the user who logs in."""
-    folder = factory.mktemp(name)
-    if folder.stat().st_uid == 0:
-        for part in (folder, folder.parent, folder.parent.parent):
-            part.chmod(0o755)
-    return folder
+@contextmanager
+def _folder(name: str) -> Iterator[Path]:
+    """A folder that other users can pass through: sshd looks into it as the user who logs in. pytest's are private."""
+    with tempfile.TemporaryDirectory(prefix=f"fleetctl-test-{name}-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)

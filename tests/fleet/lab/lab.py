@@ -25,7 +25,6 @@ KINDS: Final[dict[str, ModuleType]] = {"deb12": debian, "deb13": debian, "tiny":
 INOTIFY = Path(
     "/proc/sys/fs/inotify/max_user_instances"
 )  # each systemd takes a handful; 128 serve about 20 hosts
-ON = "power"
 
 
 @dataclass
@@ -107,10 +106,7 @@ class Lab:
 
     def remove(self, machine: Machine) -> None:
         """Switch a host off and forget it."""
-        power = self._power.pop(machine.name)
-        assert power.stdin
-        power.stdin.close()
-        power.wait(20)
+        self._switch_off(machine.name)
         self.network.detach(machine.name)
         _unmount(machine.overlay)
         shutil.rmtree(machine.overlay)
@@ -118,11 +114,8 @@ class Lab:
     def close(self) -> None:
         """Take everything down."""
         self._closing.close()
-        for power in self._power.values():
-            assert power.stdin
-            power.stdin.close()
-        for power in self._power.values():
-            power.wait(20)
+        for name in list(self._power):
+            self._switch_off(name)
         _clear(self.network, self.folder)
         self._lock.close()
 
@@ -140,6 +133,7 @@ class Lab:
         self._closing.enter_context(aptrepo.serving(bases.repository(), self.network.gateway))
 
     def _switch_on(self, name: str, overlay: Path, argv: list[str]) -> None:
+        self._switch_off(name)
         program = Path(__file__).with_name("firmware.py")
         with (overlay / "firmware.log").open("ab") as log:
             self._power[name] = subprocess.Popen(
@@ -150,6 +144,10 @@ class Lab:
             )
         state = overlay / "machine"
         until(lambda: state.exists() and bool(state.read_text()), seconds=10, what=f"{name} is switched on")
+
+    def _switch_off(self, name: str) -> None:
+        if power := self._power.pop(name, None):
+            power.communicate(timeout=20)  # closes the lifeline first
 
 
 def _mount(root: Path, overlay: Path) -> None:

@@ -17,8 +17,8 @@ from lab.processes import alive, children, until
 __all__ = ["BOOT_SECONDS", "Machine"]
 
 BOOT_SECONDS = 60.0  # a boot takes 2-4 s on an idle machine; this is for a busy one
-FAULTS = "table inet faults"
-DROP = "add table inet faults; delete table inet faults; table inet faults {{ {chains} }}"
+NO_FAULTS = "add table inet faults\ndelete table inet faults\n"
+CHAIN = "add chain inet faults {hook} {{ type filter hook {hook} priority 0; policy {policy}; }}\n"
 SSH_DAEMONS = frozenset({"sshd", "sshd-session", "sshd-auth", "dropbear"})
 
 
@@ -103,23 +103,16 @@ class Machine(LabHost):
 
     def drop(self) -> None:
         """Swallow every packet from and to it, as a dead machine or a silent firewall does."""
-        chains = "".join(
-            f"chain {hook} {{ type filter hook {hook} priority 0; policy drop; }}"
-            for hook in ("input", "output")
-        )
-        nft(self.namespace, DROP.format(chains=chains))
+        self._filter(*(CHAIN.format(hook=hook, policy="drop") for hook in ("input", "output")))
 
     def reject(self) -> None:
         """Refuse every TCP connection to it; those that are open are reset."""
-        rule = "meta l4proto tcp reject with tcp reset"
-        nft(
-            self.namespace,
-            DROP.format(chains=f"chain input {{ type filter hook input priority 0; {rule}; }}"),
-        )
+        rule = "add rule inet faults input meta l4proto tcp reject with tcp reset\n"
+        self._filter(CHAIN.format(hook="input", policy="accept"), rule)
 
     def heal(self) -> None:
         """Undo `drop`, `reject` and `link_down`."""
-        nft(self.namespace, "add table inet faults; delete table inet faults")
+        nft(self.namespace, NO_FAULTS)
         self.link_up()
 
     def link_down(self) -> None:
@@ -129,6 +122,9 @@ class Machine(LabHost):
     def link_up(self) -> None:
         """Plug its network cable in again."""
         ip("link", "set", self.cable, "up")
+
+    def _filter(self, *rules: str) -> None:
+        nft(self.namespace, NO_FAULTS + "add table inet faults\n" + "".join(rules))
 
     # Inside
 

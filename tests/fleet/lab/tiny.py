@@ -26,7 +26,7 @@ mount -o bind /dev/boot_id /proc/sys/kernel/random/boot_id
 /sbin/start-ssh
 while :; do wait; sleep 1; done
 """
-SSH = "#!/bin/sh\nexec /usr/sbin/dropbear -E -R -p 22 -r /etc/dropbear/host_key\n"
+SSH = "#!/bin/sh\nexec /usr/sbin/dropbear -E -R -p 22 -r /etc/dropbear/host_key < /dev/null > /run/ssh.log 2>&1\n"
 START_SSH = ("/sbin/start-ssh",)
 STOP_SSH = ("true",)  # nothing looks after dropbear: killing it is enough
 #: Programs that busybox could be but a host this poor does not have.
