@@ -100,11 +100,12 @@ class SshConnection:
         await self._start(execution, plan)
         try:
             return await execution.run(command)
-        except asyncio.CancelledError:
-            try:
-                await self._kill(command, password)
-            finally:
-                execution.stop()
+        except BaseException as exc:
+            if execution.abandoned or isinstance(exc, asyncio.CancelledError):
+                try:
+                    await self._kill(command, password)
+                finally:
+                    execution.stop()
             raise
 
     async def _become_password(self, command: Command) -> str | None:

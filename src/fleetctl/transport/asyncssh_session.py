@@ -95,6 +95,17 @@ class Execution(asyncssh.SSHClientSession[bytes]):
         self._trouble = exc
         if self._chan is not None:
             self._chan.close()
+        self._over()  # sshd answers a close only when the command has ended: that may take long
+
+    def _over(self) -> None:
+        for future in (self._closed, self._ready, self._room):
+            if future is not None and not future.done():
+                future.set_result(None)
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether the command was left to itself while it ran: it has to be ended."""
+        return self._sent and self._trouble is not None
 
     def exit_status_received(self, status: int) -> None:
         """Note the exit code."""
@@ -107,9 +118,7 @@ class Execution(asyncssh.SSHClientSession[bytes]):
     def connection_lost(self, exc: Exception | None) -> None:
         """Note that the channel is closed: by its end, or because the connection broke."""
         self._lost = exc
-        for future in (self._closed, self._ready, self._room):
-            if future is not None and not future.done():
-                future.set_result(None)
+        self._over()
 
     def pause_writing(self) -> None:
         """Hold stdin until the host has taken what is on the way."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 import re
 import stat
 import subprocess
@@ -212,7 +211,7 @@ def test_removing_keeps_the_other_hosts_of_a_line_and_the_old_file(tmp_path):
     assert path.read_text().splitlines() == [line("web-2", 1), line("*", 3), line("web-3", 4)]
     assert path.with_name("known_hosts.old").read_text() == before
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
-    assert sorted(os.listdir(tmp_path)) == ["known_hosts", "known_hosts.old"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["known_hosts", "known_hosts.old"]
 
 
 def test_removing_through_a_link_keeps_the_link(tmp_path):
