@@ -7,6 +7,7 @@ must be read from it (`expected.json`).
 import json
 import shutil
 import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -196,3 +197,78 @@ def test_the_scan_writes_nothing_on_the_host_and_finds_what_the_catalogue_lacks(
         assert found == {p.name: p.security(suite) for p in PACKAGES if p.security(suite)}
         assert {hold.name for hold in state.holds} == {p.name for p in PACKAGES if p.held}
     assert debian.output(listing) == before
+
+
+def test_a_scan_of_a_mixed_fleet_from_the_command_line(deb12, deb13, tiny, fleet_project, tmp_path):
+    """Real SSH, real hosts: two that lack fixes, one that nobody can judge, and one that is not there."""
+    project = fleet_project([deb12, deb13, tiny], changes={deb13.name: {"user": "guest"}})
+    args = ["-i", str(project.inventory), "--state", str(tmp_path / "state")]
+    found, code = scan_json(args, project, "fleet")
+    assert code == 3
+    assert {host["ResourceId"]: host["Status"] for host in found["ResourceSummaries"]} == {
+        deb12.name: "NON_COMPLIANT",
+        deb13.name: "NON_COMPLIANT",
+    }
+    assert [(host["ResourceId"], host["Reason"]) for host in found["Unscanned"]] == [
+        (tiny.name, "precondition")
+    ]
+    for machine in (deb12, deb13):
+        suite = SUITES[machine.tags["kind"]]
+        items = {
+            i["Title"]: i["Details"] for i in found["ComplianceItems"] if i["ResourceId"] == machine.name
+        }
+        lacking = {f"{p.name}.all": p.security(suite) for p in PACKAGES if p.security(suite)}
+        assert {title: details["CandidateVersion"] for title, details in items.items()} == lacking
+        assert items["fl-held.all"]["Held"] == "hold"
+    kept = list((tmp_path / "state" / "reports" / "compliance").iterdir())
+    assert [json.loads(path.read_text()) for path in kept] == [found]
+    again, code = scan_json(args, project, f"@noncompliant:{found['CommandId']}")
+    assert code == 5
+    assert len(again["ResourceSummaries"]) == 2
+
+
+def scan_json(args: list[str], project: Any, targets: str) -> tuple[Any, int]:
+    program = str(Path(sys.executable).with_name("fleetctl"))
+    argv = [
+        program,
+        *args,
+        "patch",
+        "scan",
+        targets,
+        "--known-hosts",
+        str(project.known_hosts),
+        "--format",
+        "json",
+    ]
+    told = subprocess.run(argv, capture_output=True, text=True, cwd=project.path, check=False)
+    assert told.stdout, told.stderr
+    return json.loads(told.stdout), told.returncode
+
+
+def test_what_a_host_goes_through_from_missing_to_compliant(fresh_debian):
+    """Each state of SSM on a real host, by the very packages that stand for it."""
+    suffix = {"deb12": "deb12u1", "deb13": "deb13u1"}[fresh_debian.tags["kind"]]
+    apt = "DEBIAN_FRONTEND=noninteractive apt-get -y -q -o Dpkg::Options::=--force-confold"
+    assert states(fresh_debian) == dict.fromkeys(("fl-broken", "fl-held", "fl-kernel", "fl-lib"), "MISSING")
+    fresh_debian.output(f"{apt} --only-upgrade install fl-kernel=1.0-1+{suffix} fl-lib=1.0-1+{suffix}")
+    fresh_debian.run(f"{apt} --only-upgrade install fl-broken")
+    assert states(fresh_debian) == {
+        "fl-broken": "FAILED",
+        "fl-held": "MISSING",
+        "fl-kernel": "INSTALLED_PENDING_REBOOT",
+    }
+    fresh_debian.reboot()
+    assert states(fresh_debian) == {"fl-broken": "FAILED", "fl-held": "MISSING"}
+    fresh_debian.output(
+        "printf '#!/bin/sh\\nexit 0\\n' > /var/lib/dpkg/info/fl-broken.postinst; dpkg --configure -a"
+    )
+    fresh_debian.output(f"apt-mark unhold fl-held; {apt} --only-upgrade install fl-held")
+    assert states(fresh_debian) == {}
+
+
+def states(machine: Any) -> dict[str, str]:
+    told = machine.run("sh -s", stdin=SCRIPT)
+    state = read_state(told.stdout.encode(), told.stderr.encode(), MANAGERS)
+    assert state.errors == ()
+    result = evaluate(state, default_baseline(Host(name="any"), state.facts), NOW)
+    return {patch.name: patch.state.value for patch in result.patches if patch.state in LISTED}

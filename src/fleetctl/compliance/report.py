@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -80,13 +81,10 @@ def keep(report: dict[str, Any], folder: Path) -> Path:
         StateFolderError: it cannot be written, or that run has a report already.
     """
     path = folder / f"{report['CommandId']}.json"
-    whole = folder / f".{path.name}.{os.getpid()}.new"
     try:
-        write_json(whole, report)
-        try:
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=folder) as private:
+            write_json(whole := Path(private) / path.name, report)
             os.link(whole, path)  # fails where the name is taken, also for two writers at once
-        finally:
-            whole.unlink(missing_ok=True)
     except FileExistsError:
         raise StateFolderError(f"{path} exists, and reports are never overwritten") from None
     except OSError as exc:

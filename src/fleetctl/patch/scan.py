@@ -111,7 +111,8 @@ class ScanTask:
         if age is None:
             return "the age of its package lists cannot be told"
         if age > self.max_metadata_age.total_seconds():
-            return f"its package lists are {age // 86400} days and {age % 86400 // 3600} hours old"
+            limit = self.max_metadata_age.total_seconds() / 86400
+            return f"its package lists are {age / 86400:.2g} days old, more than the {limit:g} allowed"
         return None
 
 
