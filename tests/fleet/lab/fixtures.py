@@ -154,7 +154,7 @@ def fresh_tiny(new_machine: Callable[..., Machine]) -> Machine:
 
 @pytest.fixture
 def fleet_project(tmp_path: Path) -> Callable[..., FleetProject]:
-    """Write a project for hosts: `fleet_project(many.hosts(10)).args` goes before fleetctl's command."""
+    """Write a project for hosts: `fleetctl run *fleet_project(many.hosts(10)).args all -- true`."""
 
     def write(hosts: list[LabHost], **options: object) -> FleetProject:
         return write_project(tmp_path / "project", hosts, **options)  # type: ignore[arg-type]

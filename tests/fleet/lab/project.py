@@ -35,7 +35,7 @@ class FleetProject:
 
     @property
     def args(self) -> tuple[str, ...]:
-        """Options that let fleetctl reach these hosts and nothing else: `fleetctl *args run all -- true`."""
+        """Options that let fleetctl reach these hosts and nothing else, after the verb: `fleetctl run *args all -- true`."""
         return ("-i", str(self.inventory), "--known-hosts", str(self.known_hosts))
 
 
