@@ -214,7 +214,7 @@ class Fleet:
         values |= {key: value for key, value in given.items() if value not in (None, ())}
         config = values["ssh_config"]
         if config is not None and not config.is_file():
-            raise UsageError(f"there is no SSH configuration file {config}")
+            raise UsageError(f"there is no file {config}", hint="named by --ssh-config, or ssh.config in fleetctl.yaml")
         return TransportOptions(**values)
 
     def _hosts_of_run(self, kind: str, run: str) -> list[str]:
