@@ -192,6 +192,13 @@ def caught() -> type[Caught]:
     return Caught
 
 
+@pytest.fixture(params=(PLACES[0], *((name, "busybox") for name in SSH)), ids="-".join)
+def either(request: pytest.FixtureRequest, scene: Scene, tmp_path: Path) -> Place:
+    """GNU tools and busybox's, for what only differs in these."""
+    transport, kind = request.param
+    return Place(transport=transport, kind=kind, scene=scene, tmp=tmp_path)
+
+
 @pytest.fixture
 def busybox_password() -> str:
     return BUSYBOX_PASSWORD

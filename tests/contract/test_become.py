@@ -74,10 +74,12 @@ async def become(
     try:
         ended, out, err = await place.run(command, host=place.host(user=login), options=options)
     except ExecFailed as exc:
-        assert not exc.started
-        assert exc.hint
-        return Became(failed=exc.reason, message=exc.message)
-    return Became(code=ended.code, out=out.decode(), err=err.decode())
+        failed = exc
+    else:
+        return Became(code=ended.code, out=out.decode(), err=err.decode())
+    assert not failed.started
+    assert failed.hint
+    return Became(failed=failed.reason, message=failed.message)
 
 
 def local(**given: Any) -> Became:

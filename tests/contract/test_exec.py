@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import random
+import os
 from pathlib import Path
 
 import pytest
@@ -31,7 +31,7 @@ async def test_stdout_and_stderr_stay_apart_and_exact(place) -> None:
 
 
 async def test_stdin_from_bytes_and_from_a_file_is_exact(place, tmp_path: Path) -> None:
-    data = random.Random(1).randbytes(700_001)
+    data = os.urandom(700_001)
     file = tmp_path / "stdin"
     file.write_bytes(data)
     for stdin in (data, file):

@@ -18,7 +18,7 @@ from lab.processes import end, start
 
 __all__ = ["BUSYBOX_PASSWORD", "Server", "busybox", "dropbear", "openssh"]
 
-BUSYBOX_PASSWORD = "open sesame"  # noqa: S105 - of a host that lives for a minute
+BUSYBOX_PASSWORD = "open sesame"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

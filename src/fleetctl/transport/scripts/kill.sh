@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2086,SC2154,SC2046,SC2005
 # Ends every process of the invocation $tag: TERM, up to two seconds of grace, KILL.
 # Needs /proc, grep, tr and sleep; busybox has them all. Says nothing; exit code 0 when nothing is left.
 

@@ -1,0 +1,286 @@
+"""Being cancelled, being cut off, and every way in which a host cannot be reached."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+from lab.keys import new_key
+from lab.loopback import black_hole, closed_port
+
+from fleetctl.model import Become, Command, Exit, Reason
+from fleetctl.transport.protocol import ExecFailed, Unreachable
+
+TREE = """
+(setsid sh -c 'trap "" TERM; sleep 300' &)
+sleep 301 | cat &
+echo started; wait
+"""
+
+
+class Started:
+    """A sink that knows when something came."""
+
+    def __init__(self) -> None:
+        self.event = asyncio.Event()
+        self.out = b""
+
+    def stdout(self, data: bytes) -> None:
+        self.out += data
+        self.event.set()
+
+    def stderr(self, data: bytes) -> None: ...
+
+
+def tagged(tag: str) -> list[int]:
+    """Pids of the processes of an invocation; the host is this machine."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if tag in process.cmdline() or process.environ().get("FLEETCTL_INVOCATION") == tag:
+                found.append(process.pid)
+    return found
+
+
+async def start_and_cancel(place, command: Command, **where) -> None:
+    sink = Started()
+    async with place.connected(**where) as connection:
+        task = asyncio.ensure_future(connection.exec(command, sink))
+        await asyncio.wait_for(sink.event.wait(), 20)
+        assert tagged(command.tag)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert tagged(command.tag) == []
+        again = Started()
+        assert await connection.exec(Command(script="echo still there"), again) == Exit(code=0)
+        assert again.out == b"still there\n"
+
+
+async def test_cancelling_ends_the_whole_tree(place) -> None:
+    await start_and_cancel(place, Command(script=TREE, tag=f"c-{uuid.uuid4().hex}"))
+
+
+@pytest.mark.parametrize("method", ["sudo", "doas"])
+async def test_cancelling_ends_what_runs_as_root(ssh, secrets, method) -> None:
+    who = ssh.scene.people()
+    command = Command(script=TREE, tag=f"c-{uuid.uuid4().hex}", become=Become(method=method))
+    options = ssh.options(credentials=secrets(become=who.password))
+    await start_and_cancel(ssh, command, host=ssh.host(user=who.asks), options=options)
+
+
+async def test_a_time_limit_round_a_command_ends_it(place) -> None:
+    tag = f"c-{uuid.uuid4().hex}"
+    async with place.connected() as connection:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(connection.exec(Command(script="sleep 300", tag=tag), Started()), 1)
+    assert tagged(tag) == []
+
+
+async def test_a_connection_lost_while_running_is_told(ssh) -> None:
+    sink = Started()
+    async with ssh.connected() as connection:
+        task = asyncio.ensure_future(connection.exec(Command(script="echo $PPID; sleep 300"), sink))
+        await asyncio.wait_for(sink.event.wait(), 20)
+        server = int(sink.out)
+        assert "sshd" in Path(f"/proc/{server}/cmdline").read_text()
+        os.kill(server, signal.SIGKILL)
+        with pytest.raises(ExecFailed) as caught:
+            await asyncio.wait_for(task, 20)
+        assert caught.value.reason is Reason.CONNECTION_LOST
+        assert caught.value.started
+        with pytest.raises(ExecFailed) as caught:
+            await connection.exec(Command(script="echo never"), Started())
+        assert not caught.value.started
+
+
+async def unreachable(place, *, options=None, **host) -> Unreachable:
+    with pytest.raises(Unreachable) as caught:
+        async with place.connected(host=place.host(**host), options=options or place.options()):
+            pass
+    assert caught.value.message
+    assert caught.value.hint
+    return caught.value
+
+
+async def test_refused(ssh) -> None:
+    with closed_port() as port:
+        why = await unreachable(ssh, port=port)
+    assert why.reason is Reason.REFUSED
+    assert str(port) in why.message
+
+
+async def test_connect_timeout(ssh) -> None:
+    with black_hole() as port:
+        why = await unreachable(ssh, port=port, options=ssh.options(connect_timeout=0.5))
+    assert (why.reason, why.retry) == (Reason.CONNECT_TIMEOUT, True)
+
+
+async def test_a_name_that_does_not_resolve(ssh) -> None:
+    why = await unreachable(ssh, address="no-such-host.invalid")
+    assert why.reason is Reason.DNS
+    assert "no-such-host.invalid" in why.message
+
+
+async def test_a_port_that_says_nothing(ssh) -> None:
+    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(mute, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        why = await unreachable(ssh, port=port, options=ssh.options(connect_timeout=0.5))
+    assert why.reason is Reason.BANNER
+
+
+@pytest.mark.parametrize(
+    ("greeting", "reason"),
+    [(b"HTTP/1.1 400 Bad Request\r\n\r\n", Reason.BANNER), (b"", Reason.MAX_STARTUPS)],
+)
+async def test_a_port_that_is_no_ssh_server(ssh, greeting, reason) -> None:
+    async def other(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(greeting)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(other, "127.0.0.1", 0) as server:
+        why = await unreachable(ssh, port=server.sockets[0].getsockname()[1])
+    assert why.reason is reason
+
+
+async def test_an_unknown_host_key_is_refused(ssh, tmp_path) -> None:
+    empty = tmp_path / "empty"
+    empty.touch()
+    why = await unreachable(ssh, options=ssh.options(known_hosts=(empty,)))
+    assert why.reason is Reason.HOST_KEY_UNKNOWN
+    assert "SHA256:" in why.message
+    assert "hosts trust" in why.hint
+    assert empty.read_text() == ""
+
+
+async def test_a_changed_host_key_is_refused_even_where_new_ones_are_taken(ssh, tmp_path) -> None:
+    other = new_key(tmp_path / "other").with_suffix(".pub").read_text()
+    wrong = tmp_path / "wrong"
+    wrong.write_text(f"[127.0.0.1]:{ssh.server.port} {other}")
+    why = await unreachable(ssh, options=ssh.options(known_hosts=(wrong,), host_keys="accept-new"))
+    assert why.reason is Reason.HOST_KEY_CHANGED
+    assert why.message.count("SHA256:") == 2
+    assert wrong.read_text() == f"[127.0.0.1]:{ssh.server.port} {other}"
+
+
+async def test_a_revoked_host_key_is_refused(ssh, tmp_path) -> None:
+    file = tmp_path / "revoked"
+    file.write_text(ssh.server.known_hosts_line + f"@revoked * {ssh.server.host_key}\n")
+    assert (
+        await unreachable(ssh, options=ssh.options(known_hosts=(file,)))
+    ).reason is Reason.HOST_KEY_REVOKED
+
+
+async def test_accept_new_records_a_new_host(ssh, tmp_path) -> None:
+    file = tmp_path / "new"
+    options = ssh.options(known_hosts=(file,), host_keys="accept-new")
+    assert (await ssh.run(Command(script="true"), options=options))[0] == Exit(code=0)
+    assert file.read_text() == ssh.server.known_hosts_line
+    assert (await ssh.run(Command(script="true"), options=ssh.options(known_hosts=(file,))))[0] == Exit(
+        code=0
+    )
+
+
+async def test_a_key_that_the_host_does_not_know(ssh, tmp_path) -> None:
+    why = await unreachable(ssh, identity_file=(str(new_key(tmp_path / "stranger")),))
+    assert why.reason is Reason.AUTHENTICATION
+    assert "stranger" in why.message
+    assert ssh.user in why.message
+
+
+async def test_a_login_password(ssh, secrets, tmp_path) -> None:
+    who = ssh.scene.people()
+    host = ssh.host(identity_file=(str(new_key(tmp_path / "stranger")),))
+    options = ssh.options(credentials=secrets(login=who.password))
+    assert (await ssh.run(Command(script="id -un"), host=host, options=options))[
+        1
+    ] == f"{who.free}\n".encode()
+    wrong = ssh.options(credentials=secrets(login="wr0ng"))
+    why = await unreachable(ssh, options=wrong, identity_file=host.identity_file)
+    assert why.reason is Reason.AUTHENTICATION
+    assert "wr0ng" not in why.message + why.hint
+
+
+async def test_a_key_file_that_is_missing(ssh) -> None:
+    why = await unreachable(ssh, identity_file=("/no/such/key",))
+    assert why.reason is Reason.CREDENTIALS
+    assert "/no/such/key" in why.message
+
+
+async def test_through_a_jump_host(ssh) -> None:
+    gate = ssh.scene.server("gate")
+    options = ssh.options()
+    options.known_hosts[0].write_text(ssh.server.known_hosts_line + gate.known_hosts_line)
+    config = ssh.tmp / "jump_config"
+    config.write_text(f"Host *\n  IdentityFile {ssh.scene.key}\n")
+    options = ssh.options(ssh_config=config)
+    before = gate.log.read_text().count("Accepted publickey")
+    host = ssh.host(jump=f"{ssh.user}@127.0.0.1:{gate.port}")
+    # A jump host with the address of its target is not the target.
+    host = ssh.host(jump=f"{ssh.user}@127.0.0.2:{gate.port}") if host.target == "127.0.0.1" else host
+    options.known_hosts[0].write_text(
+        ssh.server.known_hosts_line + gate.known_hosts_line.replace("127.0.0.1", "127.0.0.2")
+    )
+    ended, out, _ = await ssh.run(Command(script="echo $SSH_CONNECTION"), host=host, options=options)
+    assert ended == Exit(code=0)
+    assert out.split()[0] == b"127.0.0.1"
+    assert gate.log.read_text().count("Accepted publickey") == before + 1
+
+
+async def test_a_jump_host_that_is_down_is_named(ssh) -> None:
+    with closed_port("127.0.0.2") as port:
+        why = await unreachable(ssh, jump=f"{ssh.user}@127.0.0.2:{port}")
+    assert why.reason is Reason.JUMP_HOST
+    assert "127.0.0.2" in why.message
+
+
+MEASURE = """
+import asyncio, resource, sys
+from pathlib import Path
+from fleetctl.model import Command, Host
+from fleetctl.spec import plugins
+from fleetctl.transport.protocol import TransportOptions
+name, port, user, key, known = sys.argv[1:]
+class Count:
+    size = 0
+    def stdout(self, data): self.size += len(data)
+    def stderr(self, data): pass
+async def main():
+    options = TransportOptions(known_hosts=(Path(known),), ssh_config=Path("/dev/null"))
+    transport = plugins.load("fleetctl.transports", name)(options)
+    connection = await transport.connect(Host(name="127.0.0.1", port=int(port), user=user, identity_file=(key,)))
+    sink = Count()
+    await connection.exec(Command(script="true"), sink)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    ended = await connection.exec(Command(script="head -c 100000000 /dev/zero"), sink)
+    await connection.close()
+    await transport.close()
+    print(ended.code, sink.size, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("transport", ["ssh", "fabric", "local"])
+def test_a_hundred_megabytes_of_output_need_little_memory(scene, tmp_path, transport) -> None:
+    server = scene.server("openssh")
+    known = tmp_path / "known_hosts"
+    known.write_text(server.known_hosts_line)
+    argv = [transport, str(server.port), scene.people().free, str(scene.key), str(known)]
+    done = subprocess.run([sys.executable, "-c", MEASURE, *argv], capture_output=True, text=True, check=False)
+    assert not done.returncode, done.stderr
+    code, size, grown = map(int, done.stdout.split())
+    assert (code, size) == (0, 100_000_000)
+    assert grown < 30_000  # KiB
