@@ -91,8 +91,8 @@ def running_sshd(
     config.write_text(
         f"{extra}\nListenAddress {ADDRESS}:{port}\nHostKey {own}\nPidFile none\nUsePAM no\nStrictModes no\nUseDNS no\n"
         f"AuthorizedKeysFile {authorized}\nPermitRootLogin prohibit-password\nPasswordAuthentication no\n"
-        f"KbdInteractiveAuthentication no\nLogLevel VERBOSE\nMaxSessions 100\nMaxStartups 100\n"
-        f"SetEnv HOME={home} SHLVL=3\n"
+        f"KbdInteractiveAuthentication no\nLogLevel VERBOSE\nMaxSessions 100\n"
+        f"SetEnv HOME={home} SHLVL=3\n{'' if 'MaxStartups' in extra else 'MaxStartups 100'}\n"
     )
     process = start([sshd_program(), "-D", "-e", "-f", config], log)
     try:
