@@ -133,15 +133,13 @@ class FabricConnection:
         """Run a command; see `fleetctl.transport.protocol.Connection.exec`."""
         command = tagged(command)
         exchange = await self._exchange(command, sink)
-        job = asyncio.get_running_loop().run_in_executor(self._transport.threads, exchange.run)
+        job = self._transport.threads.submit(exchange.run)
         try:
-            return await asyncio.shield(job)
+            return await asyncio.shield(asyncio.wrap_future(job))
         except asyncio.CancelledError:
-            if not job.cancel() and exchange.begun:
+            if not job.cancel():  # it has a thread
                 await self._kill(command, exchange)
             raise
-        finally:
-            job.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     async def close(self) -> None:
         """Close the connection; see `fleetctl.transport.protocol.Connection.close`."""

@@ -112,8 +112,9 @@ class Dial:
             self._drop(connection)
             raise
         except Exception as exc:
+            why = explain(self._translated(exc, connection), self.attempt)
             self._drop(connection)
-            raise explain(self._translated(exc, connection), self.attempt) from exc
+            raise why from exc
         if self._abandoned:
             self._drop(connection)
             raise explain(TimeoutError(), self.attempt)

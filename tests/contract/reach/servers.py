@@ -48,7 +48,7 @@ def openssh(folder: Path, *, name: str = "openssh", extra: str = "") -> Iterator
         Path("/run/sshd").mkdir(exist_ok=True)
     config = folder / f"{name}.conf"
     config.write_text(
-        f"ListenAddress 127.0.0.1:{port}\nHostKey {key}\nPidFile none\nUsePAM no\nStrictModes no\nUseDNS no\n"
+        f"ListenAddress 127.0.0.1:{port}\nListenAddress 127.0.0.2:{port}\nHostKey {key}\nPidFile none\nUsePAM no\nStrictModes no\nUseDNS no\n"
         f"AuthorizedKeysFile .ssh/authorized_keys\nMaxStartups 100\nMaxSessions 100\nLogLevel VERBOSE\n"
         f"PasswordAuthentication yes\nPrintMotd no\nPrintLastLog no\n{extra}\n"
     )
