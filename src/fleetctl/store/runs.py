@@ -30,6 +30,9 @@ __all__ = ["STEPS", "RunFolder", "Runs", "file_name", "new_run_id", "sync_folder
 # File systems allow 255 bytes; `.out` and the like must still fit behind.
 _LONGEST_NAME = 240
 
+# Characters of a run's id that may stand for all of it.
+_SHORTEST_PART = 3
+
 # In a host's output folder: names of the steps that printed, in order. No step can have this name: leading dots are escaped.
 STEPS = ".steps"
 
@@ -221,7 +224,7 @@ class Runs:
             )
         if "/" not in name and (self.path / name / "run.json").is_file():
             return RunFolder(self.path / name)
-        matching = [folder for folder in self if name and name in folder.run_id]
+        matching = [folder for folder in self if len(name) >= _SHORTEST_PART and name in folder.run_id]
         if len(matching) == 1:
             return matching[0]
         if matching:

@@ -63,19 +63,32 @@ def settings_model() -> type[BaseModel]:
     from pydantic import BaseModel, ConfigDict, Field  # noqa: PLC0415 - not on the way of a run without a project
 
     quota = r"^(100|[1-9]?[0-9])%$|^[0-9]+$"
+    number_or_text: Any = {"type": ["string", "integer"], "minimum": 0}
 
     class Run(BaseModel):
         """Defaults of everything that works on many hosts."""
 
         model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
         max_concurrency: str = Field(
-            default="200", pattern=quota, description="hosts worked on at once, N or P%"
+            default="200",
+            pattern=quota,
+            json_schema_extra=number_or_text,
+            json_schema_extra=number_or_text,
+            description="hosts worked on at once, N or P%",
         )
         max_errors: str = Field(
-            default="100%", pattern=quota, description="failures after which no new host starts"
+            default="100%",
+            pattern=quota,
+            json_schema_extra=number_or_text,
+            json_schema_extra=number_or_text,
+            description="failures after which no new host starts",
         )
         max_unreachable: str = Field(
-            default="100%", pattern=quota, description="the same for unreachable hosts"
+            default="100%",
+            pattern=quota,
+            json_schema_extra=number_or_text,
+            json_schema_extra=number_or_text,
+            description="the same for unreachable hosts",
         )
         connect_concurrency: int = Field(
             default=64, ge=1, le=4096, description="connections being opened at once"

@@ -1,0 +1,86 @@
+"""All that the command line does is a Python call."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleetctl.errors import BudgetError, NotFoundError, SelectorError
+from fleetctl.fleet import Fleet
+from fleetctl.model import Command
+from fleetctl.run.command import CommandTask
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
+    for name in ("FLEETCTL_PROJECT", "FLEETCTL_STATE"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "fleetctl.yaml").write_text(
+        "run: {max_errors: 2, timeout: 60}\nssh: {known_hosts: [kh], host_keys: accept-new}\n"
+    )
+    (tmp_path / "inventories").mkdir()
+    (tmp_path / "inventories" / "hosts.yaml").write_text(
+        "groups: {web: {hosts: {'web-[1-3]': }}}\ndefaults: {transport: local}\n"
+    )
+    return Fleet.open(tmp_path)
+
+
+def test_run_returns_what_became_of_every_host(fleet: Fleet, tmp_path: Path) -> None:
+    result = fleet.run("web,!web-2", 'echo "$FLEETCTL_HOST"')
+    assert [outcome.host for outcome in result.outcomes] == ["web-1", "web-3"]
+    assert result.folder.read_output("web-1", "stdout") == b"web-1\n"
+    assert result.status == "Success"
+    assert result.report["Parameters"] == {"commands": ['echo "$FLEETCTL_HOST"']}
+    assert next(iter(fleet.runs)).run_id == result.run_id
+
+
+def test_run_takes_hosts_and_commands_as_data(fleet: Fleet) -> None:
+    hosts = fleet.select("web", limit=1)
+    result = fleet.run(
+        hosts, Command(script="echo $A", env={"A": "x"}), comment="as data", selector="one of web"
+    )
+    assert result.folder.read_output("web-1", "stdout") == b"x\n"
+    assert result.report["Comment"] == "as data"
+    assert result.report["Selector"] == "one of web"
+
+
+def test_the_last_run_s_hosts_can_be_selected(fleet: Fleet) -> None:
+    fleet.run("web", '[ "$FLEETCTL_HOST" != web-2 ]')
+    assert [host.name for host in fleet.select("@failed:last")] == ["web-2"]
+    with pytest.raises(SelectorError):
+        fleet.select("@unreachable:last")
+
+
+def test_several_fan_outs_at_once_do_not_mix(fleet: Fleet) -> None:
+    async def both() -> list[Any]:
+        tasks = [CommandTask(command=Command(script=f"echo {word}")) for word in ("one", "two")]
+        return await asyncio.gather(*(fleet.fan_out(task, "web", name="Test") for task in tasks))
+
+    one, two = asyncio.run(both())
+    assert one.folder.read_output("web-1", "stdout") == b"one\n"
+    assert two.folder.read_output("web-1", "stdout") == b"two\n"
+
+
+def test_limits_are_what_is_given_else_the_project_s(fleet: Fleet) -> None:
+    assert str(fleet.limits().max_errors) == "2"
+    assert fleet.limits().timeout == 60
+    assert str(fleet.limits(max_errors="5%").max_errors) == "5%"
+    with pytest.raises(BudgetError):
+        fleet.limits(max_errors="x")
+
+
+def test_transport_options_are_what_is_given_else_the_project_s(fleet: Fleet, tmp_path: Path) -> None:
+    options = fleet.transport_options()
+    assert options.known_hosts == (tmp_path / "kh",)
+    assert options.host_keys == "accept-new"
+    assert set(options.inventory) == {"web-1", "web-2", "web-3"}
+    assert fleet.transport_options(known_hosts=(Path("/x"),)).known_hosts == (Path("/x"),)
+
+
+def test_a_fleet_without_hosts_says_how_to_get_some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(NotFoundError, match="no inventory here"):
+        Fleet.open(state=tmp_path / "state").select("all")
