@@ -102,16 +102,17 @@ def read_versions(lines: list[str]) -> tuple[dict[str, PolicyEntry], int]:
     """
     tables = _Tables()
     for line in lines:
-        if line.startswith("@"):
+        first = line[:1]
+        if first == "@":
             tables.alias(line)
+        elif first != " ":
+            tables.package(line)
         elif line.startswith("        "):
             tables.source(line.strip().partition(" ")[2])
         elif line.startswith((" *** ", "     ")):
             tables.version(line)
-        elif line.startswith("  "):
-            _read_field(tables.entry, line)
         else:
-            tables.package(line)
+            _read_field(tables.entry, line)
     return tables.entries, tables.unread
 
 
@@ -150,22 +151,25 @@ class _Tables:
             self._version.sources.append(source)
 
     def alias(self, line: str) -> None:
-        alias, equals, source = line.partition("=")
-        if equals:
-            self._aliases[alias] = source
-        elif alias in self._aliases:
-            self.source(self._aliases[alias])
+        source = self._aliases.get(line)
+        if source is not None:
+            self.source(source)
+        elif "=" in line:
+            alias, _, told = line.partition("=")
+            self._aliases[alias] = told
         else:
             self.unread += 1
 
 
 def _read_version(line: str) -> PolicyVersion | None:
     """Read ` *** 1.0-1 500` or `     1.0-2 500 (phased 20%)`."""
-    words = line.removeprefix(" ***").split()
-    if len(words) < 2 or not words[1].removeprefix("-").isdecimal():
+    words = line[4:].split()
+    try:
+        pin = int(words[1])
+    except (IndexError, ValueError):
         return None
     phased = _PHASED.search(line) if len(words) > 2 else None
-    return PolicyVersion(words[0], int(words[1]), int(phased[1]) if phased else None)
+    return PolicyVersion(words[0], pin, int(phased[1]) if phased else None)
 
 
 def _read_field(entry: PolicyEntry, line: str) -> None:

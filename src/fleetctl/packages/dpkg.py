@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 __all__ = ["DpkgRow", "read_installed"]
 
@@ -18,8 +17,7 @@ _BROKEN: Final = {
 _FIELDS: Final = 8
 
 
-@dataclass(frozen=True, slots=True)
-class DpkgRow:
+class DpkgRow(NamedTuple):
     """One line of `dpkg-query -W`, as `scripts/apt.sh` asks for it."""
 
     name: str
@@ -55,5 +53,5 @@ def read_installed(lines: list[str]) -> tuple[list[DpkgRow], int]:
             unread += bool(line.strip())
             continue
         if fields[3][1:2] not in {"n", "c", ""}:
-            rows.append(DpkgRow(*fields))
+            rows.append(DpkgRow._make(fields))
     return rows, unread

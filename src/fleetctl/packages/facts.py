@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import shlex
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from fleetctl.packages.model import HostFacts
 from fleetctl.packages.sections import Sections
 
 __all__ = ["host_facts", "moment"]
+
+_DIGITS = 15  # of a number of seconds that can be meant
 
 
 def host_facts(sections: Sections) -> HostFacts:
@@ -27,25 +30,22 @@ def host_facts(sections: Sections) -> HostFacts:
         machine=told.get("machine", ""),
         node=told.get("node", ""),
         boot_id=told.get("boot_id", ""),
-        uptime_seconds=int(uptime) if _number(uptime) else None,
+        uptime_seconds=int(uptime) if uptime.isdecimal() and len(uptime) <= _DIGITS else None,
         virtualisation=told.get("virtualisation", ""),
         time=moment(told.get("time", "")),
         root=told.get("uid") == "0",
     )
 
 
+@lru_cache(maxsize=65536)  # packages of one transaction, or of one image, have the same time
 def moment(seconds: str) -> datetime | None:
     """Return seconds since 1970 as aware UTC; None for anything that is no such number."""
-    if not _number(seconds):
+    if not seconds.isdecimal() or len(seconds) > _DIGITS:
         return None
     try:
         return datetime.fromtimestamp(int(seconds), UTC)
     except (OverflowError, OSError, ValueError):
         return None
-
-
-def _number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 16
 
 
 def _os_release(lines: list[str]) -> dict[str, str]:

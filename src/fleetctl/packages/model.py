@@ -75,7 +75,8 @@ class InstalledPackage:
         status: the manager's own word (dpkg's `ii`, `iF`); empty where there is none.
         broken: why it is not properly installed; empty if it is.
         origins: where the installed version can be had now; empty if nowhere (local, or superseded).
-        security: whether the installed version is offered by the vendor's security pocket.
+        security: whether the vendor's security pocket offers the installed version, or a security advisory names it.
+        advisories: that the installed version answers, where the manager knows.
         installed_at: aware UTC, where the manager knows.
     """
 
@@ -92,6 +93,7 @@ class InstalledPackage:
     broken: str = ""
     origins: tuple[Origin, ...] = ()
     security: bool = False
+    advisories: tuple[Advisory, ...] = ()
     installed_at: datetime | None = None
 
     @property

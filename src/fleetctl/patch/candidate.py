@@ -24,8 +24,9 @@ class Candidate:
     section: str = ""
     priority: str = ""
     product: str = ""
-    version_info: AvailableVersion | None = None
     repositories: tuple[str, ...] = ()
+    advisories: tuple[Advisory, ...] = ()
+    date: datetime | None = None
 
     @classmethod
     def newer(cls, update: AvailableUpdate, version: AvailableVersion, facts: HostFacts) -> Candidate:
@@ -38,8 +39,9 @@ class Candidate:
             section=update.section,
             priority=update.priority,
             product=_product(facts),
-            version_info=version,
             repositories=tuple(origin.repository for origin in version.origins),
+            advisories=version.advisories,
+            date=version.date,
         )
 
     @classmethod
@@ -54,21 +56,17 @@ class Candidate:
             priority=package.priority,
             product=_product(facts),
             repositories=tuple(origin.repository for origin in package.origins),
+            advisories=package.advisories,
         )
 
     def values(self, key: FilterKey) -> tuple[str, ...]:
         """Return what a filter of that key is compared with."""
         return _VALUES[key](self)
 
-    @property
-    def advisories(self) -> tuple[Advisory, ...]:
-        """The vendor's notices about this version."""
-        return self.version_info.advisories if self.version_info else ()
-
     def released(self) -> datetime | None:
         """Return when the vendor published it: the version's own date, else the newest of its advisories."""
         dates = [advisory.issued for advisory in self.advisories if advisory.issued]
-        return (self.version_info.date if self.version_info else None) or max(dates, default=None)
+        return self.date or max(dates, default=None)
 
 
 def _product(facts: HostFacts) -> str:

@@ -141,8 +141,17 @@ class _Judge:
     def installed(self, package: InstalledPackage) -> Patch:
         """Judge an installed package: the gravest state that fits."""
         update = self._updates.get((package.name, package.arch))
+        cared_for = self._approval.cares_about(security=package.security)
+        if update is None and not (cared_for or package.broken or package.name in self._rebooting):
+            return Patch(  # nine of ten
+                name=package.name,
+                arch=package.arch,
+                state=PatchState.INSTALLED_OTHER,
+                compliant=True,
+                package=package,
+            )
         target, decision = self._target(update) if update else (None, None)
-        if decision is None and self._approval.cares_about(security=package.security):
+        if decision is None and cared_for:
             decision = self._approval.decide(Candidate.installed(package, self._state.facts))
         state = self._state_of(package, target, decision)
         return Patch(
