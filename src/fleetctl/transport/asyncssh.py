@@ -18,7 +18,7 @@ from fleetctl.transport.asyncssh_dial import Dialer
 from fleetctl.transport.asyncssh_session import RAW_TERMINAL, Execution
 from fleetctl.transport.asyncssh_target import Target, Targets
 from fleetctl.transport.asyncssh_tunnels import Tunnels
-from fleetctl.transport.protocol import Credentials, ExecFailed, OutputSink, TransportOptions
+from fleetctl.transport.protocol import Credentials, ExecFailed, OutputSink, TransportOptions, Unreachable
 from fleetctl.transport.shell import Wire, kill_script, tagged, wire
 
 __all__ = ["AsyncSsh", "SshConnection"]
@@ -47,9 +47,21 @@ class AsyncSsh:
             CredentialError: a key named on the command line cannot be used.
         """
         target = await self._targets.resolve(host)
-        via = await self._tunnels.through(target.hops, seen=(host.name,)) if target.hops else None
-        link = await self._dial(target, via)
+        if not target.hops:
+            link = await self._dial(target, None)
+        else:
+            link = await self._dial_through(target)
         return SshConnection(host, link, dialer=self._dialer, credentials=self._options.credentials)
+
+    async def _dial_through(self, target: Target) -> Link:
+        via = await self._tunnels.through(target.hops)
+        try:
+            return await self._dial(target, via)
+        except Unreachable:
+            if not via.is_closed():
+                raise
+        # The jump host went away meanwhile: that is no fault of this host.
+        return await self._dial(target, await self._tunnels.through(target.hops))
 
     async def _dial(self, target: Target, via: Link | None) -> Link:
         return await self._dialer.dial(target, via=via)
@@ -61,7 +73,7 @@ class AsyncSsh:
             Unreachable: it could not be asked.
         """
         target = await self._targets.resolve(host)
-        via = await self._tunnels.through(target.hops, seen=(host.name,)) if target.hops else None
+        via = await self._tunnels.through(target.hops) if target.hops else None
         return target, await self._dialer.host_keys(target, via=via)
 
     async def close(self) -> None:

@@ -139,8 +139,12 @@ class Targets:
             return ()
         hops = tuple(hop.strip() for hop in chain.split(",") if hop.strip())
         # A group's jump host is often in the group itself: it is not reached through itself.
-        own = {host.name, host.target, settings.hostname}
-        return hops if not any(parse_hop(hop)[1] in own for hop in hops) else ()
+        own, port = {host.name, host.target, settings.hostname}, host.port or settings.port or 22
+        for hop in hops:
+            _, address, its_port = parse_hop(hop)
+            if address in own and its_port in {None, port}:
+                return ()
+        return hops
 
 
 def parse_hop(text: str) -> tuple[str | None, str, int | None]:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from fleetctl.errors import FleetError
-from fleetctl.model import Host, Reason
+from fleetctl.model import Reason
 from fleetctl.transport.asyncssh_client import Link
 from fleetctl.transport.asyncssh_target import Target, Targets
 from fleetctl.transport.diagnose import through_jump
@@ -39,29 +39,38 @@ class Tunnels:
         self._dial = dial
         self._tunnels: dict[tuple[str, ...], _Tunnel] = {}
 
-    async def through(self, hops: tuple[str, ...], *, seen: tuple[str, ...] = ()) -> Link:
+    async def through(self, hops: tuple[str, ...]) -> Link:
         """Return the open connection at the end of a chain.
 
         Args:
             hops: the first hop first.
-            seen: hosts that wait for this chain, so that a circle is noticed.
 
         Raises:
             Unreachable: a hop cannot be reached; it is named.
         """
-        if hops[-1] in seen:
-            circle = " -> ".join((*reversed(seen), hops[-1]))
-            raise Unreachable(
-                Reason.JUMP_HOST, f"jump hosts go in a circle: {circle}", hint="correct 'jump' of one of them"
-            )
         tunnel = self._tunnels.get(hops)
+        if tunnel is None:
+            await self._no_circle(hops, before=())
+            tunnel = self._tunnels.get(hops)
         if tunnel is None or self._stale(tunnel):
             loop = asyncio.get_running_loop()
-            tunnel = _Tunnel(asyncio.create_task(self._open(hops, seen)), loop.time())
+            tunnel = _Tunnel(asyncio.create_task(self._open(hops)), loop.time())
             self._tunnels[hops] = tunnel
             tunnel.task.add_done_callback(lambda task, it=tunnel: _ended(it, task))  # type: ignore[misc]
         # A host that gives up must not take the tunnel away from those who still wait for it.
         return await asyncio.shield(tunnel.task)
+
+    async def _no_circle(self, hops: tuple[str, ...], *, before: tuple[str, ...]) -> None:
+        """Refuse chains that come back to themselves: their tunnels would wait for one another for ever."""
+        first = hops[0]
+        if first in before:
+            circle = " -> ".join((*before[before.index(first) :], first))
+            raise Unreachable(
+                Reason.JUMP_HOST, f"jump hosts go in a circle: {circle}", hint="correct 'jump' of one of them"
+            )
+        target = await self._targets.resolve(self._targets.hop(first))
+        if target.hops:
+            await self._no_circle(target.hops, before=(*before, first))
 
     def _stale(self, tunnel: _Tunnel) -> bool:
         task = tunnel.task
@@ -78,14 +87,12 @@ class Tunnels:
         now, ended = asyncio.get_running_loop().time(), tunnel.ended or tunnel.began
         return now > ended + max(1.0, ended - tunnel.began)
 
-    async def _open(self, hops: tuple[str, ...], seen: tuple[str, ...]) -> Link:
+    async def _open(self, hops: tuple[str, ...]) -> Link:
         *before, last = hops
-        host: Host = self._targets.hop(last)
-        target = await self._targets.resolve(host)
-        seen = (*seen, last)
+        target = await self._targets.resolve(self._targets.hop(last))
         # The first hop may have jump hosts of its own, later ones are reached over the hop before.
         over = tuple(before) or target.hops
-        via = await self.through(over, seen=seen) if over else None
+        via = await self.through(over) if over else None
         try:
             return await self._dial(target, via)
         except Unreachable as exc:
