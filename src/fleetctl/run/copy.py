@@ -7,14 +7,14 @@ whole or not at all.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from fleetctl.engine.task import Session
-from fleetctl.model import Become, Command, Exit, Host, Outcome, Reason
+from fleetctl.model import Become, Exit, Host, Outcome, Reason
+from fleetctl.run.ask import Answer, ask, do
 from fleetctl.run.command import BecomeRule
 from fleetctl.run.manifest import Item, Manifest, digest, safe_relative
 from fleetctl.store.runs import file_name
@@ -24,68 +24,7 @@ __all__ = ["PullTask", "PushTask"]
 
 _AS_INVENTORY = BecomeRule()
 
-_MOST_LISTING = 16 << 20
-"""Bytes that a host's listing may take: some 100,000 files."""
-
-
-class _Answer:
-    """What a helper script printed; bounded."""
-
-    def __init__(self) -> None:
-        self.out = bytearray()
-        self.err = bytearray()
-
-    def stdout(self, data: bytes) -> None:
-        self.out += data[: max(0, _MOST_LISTING + 1 - len(self.out))]
-
-    def stderr(self, data: bytes) -> None:
-        self.err += data[: max(0, (1 << 14) - len(self.err))]
-
-    def said(self) -> str:
-        """Return the first line of its stderr."""
-        lines = [line.strip() for line in self.err.decode(errors="replace").splitlines()]
-        return next(filter(None, lines), "")
-
-    def values(self, session: Session, end: Exit) -> dict[str, list[str]]:
-        """Read its `name=value` lines.
-
-        Raises:
-            ExecFailed: it failed, or its end is missing.
-        """
-        if len(self.out) > _MOST_LISTING:
-            raise ExecFailed(
-                Reason.REMOTE, "there are too many files to list", hint="copy the folder in parts"
-            )
-        values: dict[str, list[str]] = {}
-        for line in self.out.decode("utf-8", "surrogateescape").split("\n"):
-            name, equals, value = line.partition("=")
-            if equals:
-                values.setdefault(name, []).append(value)
-        if not end.ok or "end" not in values:
-            how = f"signal {end.signal}" if end.code is None else f"exit code {end.code}"
-            raise ExecFailed(
-                Reason.REMOTE,
-                f"looking at the files on {session.host.name} failed ({how}): {self.said()}".rstrip(": "),
-            )
-        return values
-
-
-async def _ask(
-    session: Session, name: str, args: tuple[str, ...], *, become: Become | None, stdin: bytes = b""
-) -> tuple[_Answer, Exit]:
-    script = (files("fleetctl.run") / "scripts" / name).read_text(encoding="utf-8")
-    command = Command(script=script, args=args, stdin=stdin or None, become=become, tag=session.invocation_id)
-    answer = _Answer()
-    return answer, await session.connection.exec(command, answer)
-
-
-async def _do(
-    session: Session, name: str, args: tuple[str, ...], *, become: Become | None, stdin: bytes
-) -> None:
-    """Run a helper script that must succeed."""
-    answer, end = await _ask(session, name, args, become=become, stdin=stdin)
-    if not end.ok:
-        raise ExecFailed(Reason.REMOTE, answer.said() or f"exit code {end.code}", started=True)
+_MOST_NAMES = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,22 +52,22 @@ class PushTask:
         """Look, send what differs, settle mode and owner of the rest, tell."""
         become = session.becoming(self.become.of(session.host))
         arguments = (self.destination, self.manifest.kind, self.mode or "", self.owner or "")
-        answer, end = await _ask(
+        answer, end = await ask(
             session, "push-look.sh", arguments, become=become, stdin=self.manifest.lines()
         )
-        place = _Place.of(answer.values(session, end), self.manifest)
+        place = _Place.of(answer.values(session, end), self.manifest, written=self.destination)
         changed = [
             item for index, item in enumerate(self.manifest.items) if index not in place.same | place.other
         ]
         await self._folders(session, place, become)
         sent = 0
         for item in changed:
-            await self._send(session, item, place.path(item), become)
+            await self._send(session, item, place, become)
             sent += item.size
         settled = [item for index, item in enumerate(self.manifest.items) if index in place.other]
         if settled:
             lines = "".join(f"{place.path(item)}\n" for item in settled).encode("utf-8", "surrogateescape")
-            await _do(
+            await do(
                 session,
                 "push-settle.sh",
                 (self.mode or "", self.owner or ""),
@@ -136,10 +75,11 @@ class PushTask:
                 stdin=lines,
             )
         for item in settled:
-            session.say(f"settled    {place.path(item)}  (mode or owner)")
-        unchanged = [item for index, item in enumerate(self.manifest.items) if index in place.same]
-        for item in unchanged:
-            session.say(f"unchanged  {place.path(item)}")
+            session.say(f"settled    {place.shown(item)}  (mode or owner)")
+        unchanged = [
+            place.shown(item) for index, item in enumerate(self.manifest.items) if index in place.same
+        ]
+        _say_unchanged(session, unchanged)
         return _told(
             session,
             Destination=place.dest,
@@ -155,37 +95,43 @@ class PushTask:
         if not wanted or (place.exists and not self.manifest.folders):
             return
         lines = "".join(f"{path}\n" for path in wanted).encode("utf-8", "surrogateescape")
-        await _do(session, "push-folders.sh", (), become=become, stdin=lines)
+        await do(session, "push-folders.sh", (), become=become, stdin=lines)
 
-    async def _send(self, session: Session, item: Item, target: str, become: Become | None) -> None:
+    async def _send(self, session: Session, item: Item, place: _Place, become: Become | None) -> None:
         from fleetctl.transport.files import put  # noqa: PLC0415
 
         progress = self.progress
         await put(
             session.connection,
             item.source,
-            target,
+            place.path(item),
             mode=self.mode,
             owner=self.owner,
             become=become,
             tag=session.invocation_id,
             progress=(lambda count: progress(session.host, count)) if progress else None,
         )
-        session.say(f"sent       {target}  ({item.size} bytes)")
+        session.say(f"sent       {place.shown(item)}  ({item.size} bytes)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Place:
-    """What stands at the destination: its full path, how it is to be taken, and which items are right already."""
+    """What stands at the destination, how it is to be taken, and which items are right already.
+
+    Attributes:
+        dest: its full path.
+        written: as the operator wrote it: the same for all hosts, so that equal results are shown once.
+    """
 
     dest: str
+    written: str
     kind: str
     exists: bool
     same: frozenset[int]
     other: frozenset[int]
 
     @classmethod
-    def of(cls, values: Mapping[str, list[str]], manifest: Manifest) -> _Place:
+    def of(cls, values: Mapping[str, list[str]], manifest: Manifest, *, written: str) -> _Place:
         """Read the answer.
 
         Raises:
@@ -207,6 +153,7 @@ class _Place:
 
         return cls(
             dest=dest,
+            written=written.rstrip("/") or "/",
             kind=kind,
             exists=there == "folder",
             same=numbers("same"),
@@ -216,6 +163,10 @@ class _Place:
     def path(self, item: Item) -> str:
         """Return where an item goes."""
         return self.dest if self.kind == "file" else f"{self.dest.rstrip('/')}/{item.name}"
+
+    def shown(self, item: Item) -> str:
+        """Return where an item goes, for people."""
+        return self.written if self.kind == "file" else f"{self.written.rstrip('/')}/{item.name}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,28 +190,33 @@ class PullTask:
         become = session.becoming(self.become.of(session.host))
         own = self.folder / file_name(session.host.name)
         compare = "yes" if own.exists() else "no"
-        answer, end = await _ask(session, "pull-look.sh", (self.source, compare), become=become)
+        answer, end = await ask(session, "pull-look.sh", (self.source, compare), become=become)
         values = answer.values(session, end)
         source = values["source"][0]
         names = _listing(values, answer, source)
-        base = source.rstrip("/").rpartition("/")[2]
-        if base == "..":
-            raise ExecFailed(Reason.REMOTE, f"{source} has no name of its own", hint="name the folder itself")
-        start = own / base if base not in {"", "."} else own
-        fetched, unchanged, size = 0, 0, 0
+        # The name is the operator's, not one that the host told: it must not choose where things are written.
+        base = self.source.rstrip("/").rpartition("/")[2]
+        start = own if base in {"", ".", "..", "~"} else own / base
+        if start == own and values["is"][0] == "file":
+            raise ExecFailed(Reason.REMOTE, f"{source} is a file")
+        fetched, unchanged, size = 0, list[str](), 0
         for wanted, name in names:
             local = start / name if name else start
-            remote = f"{source}/{name}" if name else source
-            if wanted and await asyncio.to_thread(_has, local, wanted):
-                unchanged += 1
-                session.say(f"unchanged  {local}")
+            shown = str(local.relative_to(own))
+            if wanted and await _has(local, wanted):
+                unchanged.append(shown)
                 continue
-            size += await self._fetch(session, remote, local, become)
+            count = await self._fetch(session, f"{source}/{name}" if name else source, local, become)
+            session.say(f"fetched    {shown}  ({count} bytes)")
+            size += count
             fetched += 1
+        _say_unchanged(session, unchanged)
         links = int(values.get("links", ["0"])[0])
         if links:
             session.say(f"left out   {links} link{'s' if links != 1 else ''}")
-        return _told(session, Source=source, Fetched=fetched, Unchanged=unchanged, Bytes=size, LeftOut=links)
+        return _told(
+            session, Source=source, Fetched=fetched, Unchanged=len(unchanged), Bytes=size, LeftOut=links
+        )
 
     async def _fetch(self, session: Session, remote: str, local: Path, become: Become | None) -> int:
         from fleetctl.transport.files import get  # noqa: PLC0415
@@ -279,19 +235,29 @@ class PullTask:
             size = local.stat().st_size  # noqa: ASYNC240 - one call on a file that was just written
         except OSError as exc:
             raise ExecFailed(Reason.OUTPUT, f"{local} cannot be written: {exc.strerror}") from exc
-        session.say(f"fetched    {local}  ({size} bytes)")
         return size
 
 
-def _has(path: Path, wanted: str) -> bool:
+async def _has(path: Path, wanted: str) -> bool:
     """Tell whether a local file has that content already."""
+    if not path.is_file():  # noqa: ASYNC240 - one call
+        return False
     try:
-        return path.is_file() and digest(path) == wanted
+        return await asyncio.to_thread(digest, path) == wanted
     except OSError:
         return False
 
 
-def _listing(values: Mapping[str, list[str]], answer: _Answer, source: str) -> list[tuple[str, str]]:
+def _say_unchanged(session: Session, names: Sequence[str]) -> None:
+    """Name what was right already, unless that is a long list that nobody needs."""
+    if len(names) > _MOST_NAMES:
+        session.say(f"unchanged  {len(names)} files")
+        return
+    for name in names:
+        session.say(f"unchanged  {name}")
+
+
+def _listing(values: Mapping[str, list[str]], answer: Answer, source: str) -> list[tuple[str, str]]:
     """Return digest and relative name of every file to fetch.
 
     Raises:

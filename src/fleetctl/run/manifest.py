@@ -162,7 +162,9 @@ def safe_relative(line: str) -> tuple[str, str] | None:
     """
     found = _DIGEST_LINE.fullmatch(line)
     name = found["name"] if found else line
-    if found and found["escaped"]:  # GNU: a backslash before the line says that the name holds `\\\\`, `\\n` or `\\r`
+    if (
+        found and found["escaped"]
+    ):  # GNU sha256sum: the line starts with a backslash, and the name has escapes
         name = re.sub(r"\\(.)", lambda char: {"n": "\n", "r": "\r"}.get(char[1], char[1]), name)
     if name == ".":
         return (found["digest"] if found else ""), ""
