@@ -73,20 +73,17 @@ def settings_model() -> type[BaseModel]:
             default="200",
             pattern=quota,
             json_schema_extra=number_or_text,
-            json_schema_extra=number_or_text,
             description="hosts worked on at once, N or P%",
         )
         max_errors: str = Field(
             default="100%",
             pattern=quota,
             json_schema_extra=number_or_text,
-            json_schema_extra=number_or_text,
             description="failures after which no new host starts",
         )
         max_unreachable: str = Field(
             default="100%",
             pattern=quota,
-            json_schema_extra=number_or_text,
             json_schema_extra=number_or_text,
             description="the same for unreachable hosts",
         )
