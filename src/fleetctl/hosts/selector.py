@@ -226,7 +226,7 @@ class _Matcher:
             known = {name.lower(): name for name in (*self._inventory.groups, *self._inventory.hosts)}
             yield from (known[name] for name in get_close_matches(term.lower(), known, n=3, cutoff=0.6))
             return
-        values = list(self._inventory.tags.get(key.removeprefix("tag:"), self._values_of(key)))
+        values = [*self._values_of(key), *self._inventory.tags.get(key.removeprefix("tag:"), ())]
         if values:
             near = get_close_matches(value, values, n=3, cutoff=0.5) or values[:3]
             yield from (f"{key}={name}" for name in near)

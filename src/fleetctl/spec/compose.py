@@ -114,21 +114,30 @@ def explain(error: yaml.YAMLError, text: str, *, file: str) -> Problem:
     return Problem(f"not YAML: {what}", where, hint)
 
 
+_IN_OTHER_WORDS: Final[dict[str, tuple[str, str | None]]] = {
+    "mapping values are not allowed": (
+        "a second ': ' on the line, or wrong indentation",
+        "put quotes round a value that holds ': '",
+    ),
+    "found duplicate anchor": ("the same anchor twice", None),
+    "second occurrence": ("the same anchor twice", None),
+}
+
+
 def _say(error: yaml.MarkedYAMLError, char: str) -> tuple[str, str | None]:
     problem = error.problem or "cannot be read"
+    for begin, words in _IN_OTHER_WORDS.items():
+        if problem.startswith(begin):
+            return words
     if "cannot start any token" in problem:
         if char == "\t":
             return "a tab indents the line", "indent with spaces"
         return f"{char!r} cannot begin a value", f"put quotes round the value that begins with {char!r}"
-    if problem.startswith("mapping values are not allowed"):
-        return "a second ': ' on the line, or wrong indentation", "put quotes round a value that holds ': '"
-    if problem.startswith("found duplicate anchor"):
-        return "the same anchor twice", None
-    context = (error.context or "").strip()
-    begun = error.context_mark
-    if begun is not None and context:
-        return f"{problem} {context} that begins at line {begun.line + 1}", None
-    return f"{problem} {context}".strip(), None
+    if problem == "did not find expected node content" and not char:
+        return "the file ends inside brackets that are not closed", None
+    context, begun = (error.context or "").strip(), error.context_mark
+    since = f" that begins at line {begun.line + 1}" if begun is not None and context else ""
+    return f"{problem} {context}{since}".strip(), None
 
 
 def _character(text: str, mark: Any) -> str:

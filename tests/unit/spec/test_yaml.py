@@ -103,9 +103,11 @@ def test_duplicate_keys_are_all_found_with_the_first_place():
     ("text", "place", "words"),
     [
         ("a: [1, 2", (2, 1), "did not find expected ',' or ']'"),
+        ("a:\n  b: [1,", (3, 1), "brackets that are not closed"),
         ("a: 1\n\tb: 2", (2, 1), "tab"),
         ("a: b: c", (1, 5), "a second ': '"),
         ("a: @x", (1, 4), "'@' cannot begin a value"),
+        ("a: &x 1\nb: &x 2", (2, 4), "the same anchor twice"),
         ("a: *x", (1, 4), "undefined alias"),
         ("a: \x00", (1, 4), "#x0000"),
         ("a: 1\n---\nb: 2", (2, 1), "more than one YAML document"),
