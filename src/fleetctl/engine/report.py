@@ -28,6 +28,11 @@ _COPIED = (
     "ConnectTimeoutSeconds",
 )
 
+_COUNT = {"type": "integer", "minimum": 0}
+_TIME = {"type": "string", "format": "date-time"}
+_TEXT = {"type": "string"}
+_SECONDS = {"type": "number"}
+
 
 def run_status(outcomes: Iterable[Outcome]) -> str:
     """Return the run's StatusDetails (SSM: Command StatusDetails).
@@ -120,81 +125,54 @@ def run_report(
 
 def run_schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of `report.json` and of `fleetctl run --format json`."""
-    count = {"type": "integer", "minimum": 0}
-    time = {"type": "string", "format": "date-time"}
-    text = {"type": "string"}
-    invocation = {
-        "type": "object",
-        "required": ["InstanceId", "Status", "StatusDetails", "ResponseCode"],
-        "properties": {
-            "InstanceId": {**text, "description": "the host's name"},
-            "Status": {"enum": [status.value for status in Status]},
-            "StatusDetails": text,
-            "ResponseCode": {
-                "type": "integer",
-                "description": "exit code; -1: never started, or ended by a signal",
-            },
-            "Reason": {**text, "description": "class of what went wrong; docs/reference/reasons.md"},
-            "Message": text,
-            "Hint": text,
-            "Signal": text,
-            "ConnectAttempts": count,
-            "ExecutionStartDateTime": time,
-            "ExecutionEndDateTime": time,
-            "ElapsedSeconds": {"type": "number", "minimum": 0},
-            "StandardOutputBytes": count,
-            "StandardErrorBytes": count,
-            "StandardOutputDigest": {
-                **text,
-                "description": "BLAKE2b-128, hexadecimal; equal output, equal digest",
-            },
-            "StandardErrorDigest": text,
-            "StandardOutputContent": {**text, "description": "only with --format json on the command line"},
-            "StandardErrorContent": text,
-            "Data": {"type": "object", "description": "what the task made of the output"},
-        },
-        "additionalProperties": False,
-    }
+    statuses = ("Success", "Failed", "TimedOut", "Incomplete", "Undeliverable", "Terminated", "Cancelled")
     properties: dict[str, Any] = {
         "SchemaVersion": {"const": "1.0"},
-        "CommandId": text,
-        "DocumentName": text,
-        "Comment": text,
+        **dict.fromkeys(("CommandId", "DocumentName", "Comment", "FleetctlVersion", "Selector"), _TEXT),
         "Parameters": {"type": "object"},
-        "RequestedDateTime": time,
-        "EndedDateTime": time,
+        "RequestedDateTime": _TIME,
+        "EndedDateTime": _TIME,
         "RequestedBy": {"type": "object"},
-        "FleetctlVersion": text,
-        "Selector": text,
-        "TargetCount": count,
-        "MaxConcurrency": text,
-        "MaxErrors": text,
-        "MaxUnreachable": text,
-        "TimeoutSeconds": {"type": "number"},
-        "ConnectTimeoutSeconds": {"type": "number"},
-        "Status": {
-            "enum": [
-                "Success",
-                "Failed",
-                "TimedOut",
-                "Incomplete",
-                "Undeliverable",
-                "Terminated",
-                "Cancelled",
-            ]
-        },
-        "CompletedCount": count,
-        "ErrorCount": count,
-        "UndeliverableCount": count,
-        "Counts": {"type": "object", "additionalProperties": count},
-        "Reasons": {"type": "object", "additionalProperties": count},
-        "Invocations": {"type": "array", "items": invocation},
+        **dict.fromkeys(("MaxConcurrency", "MaxErrors", "MaxUnreachable"), _TEXT),
+        **dict.fromkeys(("TimeoutSeconds", "ConnectTimeoutSeconds"), _SECONDS),
+        "Status": {"enum": list(statuses)},
+        **dict.fromkeys(("TargetCount", "CompletedCount", "ErrorCount", "UndeliverableCount"), _COUNT),
+        "Counts": {"type": "object", "additionalProperties": _COUNT},
+        "Reasons": {"type": "object", "additionalProperties": _COUNT},
+        "Invocations": {"type": "array", "items": _invocation_schema()},
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "fleetctl run report",
         "type": "object",
         "required": ["SchemaVersion", "CommandId", "Status", "TargetCount", "Invocations"],
+        "properties": properties,
+        "additionalProperties": False,
+    }
+
+
+def _invocation_schema() -> dict[str, Any]:
+    digest = {**_TEXT, "description": "BLAKE2b-128, hexadecimal; equal output, equal digest"}
+    content = {**_TEXT, "description": "only with --format json on the command line, and in 'runs report'"}
+    code = {"type": "integer", "description": "exit code; -1: never started, or ended by a signal"}
+    properties: dict[str, Any] = {
+        "InstanceId": {**_TEXT, "description": "the host's name"},
+        "Status": {"enum": [status.value for status in Status]},
+        "StatusDetails": _TEXT,
+        "ResponseCode": code,
+        "Reason": {**_TEXT, "description": "class of what went wrong; docs/reference/reasons.md"},
+        **dict.fromkeys(("Message", "Hint", "Signal"), _TEXT),
+        "ConnectAttempts": _COUNT,
+        **dict.fromkeys(("ExecutionStartDateTime", "ExecutionEndDateTime"), _TIME),
+        "ElapsedSeconds": {"type": "number", "minimum": 0},
+        **dict.fromkeys(("StandardOutputBytes", "StandardErrorBytes"), _COUNT),
+        **dict.fromkeys(("StandardOutputDigest", "StandardErrorDigest"), digest),
+        **dict.fromkeys(("StandardOutputContent", "StandardErrorContent"), content),
+        "Data": {"type": "object", "description": "what the task made of the output"},
+    }
+    return {
+        "type": "object",
+        "required": ["InstanceId", "Status", "StatusDetails", "ResponseCode"],
         "properties": properties,
         "additionalProperties": False,
     }

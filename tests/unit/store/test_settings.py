@@ -17,9 +17,9 @@ from fleetctl.store.settings import (
     Settings,
     SshSettings,
     load_settings,
-    settings_model,
     settings_schema,
 )
+from fleetctl.store.settings_form import SettingsForm
 
 FULL = """\
 inventory: [hosts.yaml]
@@ -83,7 +83,7 @@ def test_nothing_said_means_the_defaults(tmp_path: Path, text: str) -> None:
 
 
 def test_defaults_are_the_same_wherever_they_stand() -> None:
-    model: Any = settings_model()()
+    model: Any = SettingsForm()
     for field in fields(RunSettings):
         assert getattr(model.run, field.name) == getattr(RunSettings(), field.name)
     for name in ("max_concurrency", "max_errors", "max_unreachable"):
