@@ -67,6 +67,7 @@ def trust(app: App, /, selector: str, **given: Any) -> None:
     Scanning trusts whoever answers now: do it on a network you trust, or compare the fingerprints.
     """
     from fleetctl.cli.prompts import confirm  # noqa: PLC0415
+    from fleetctl.transport.known_hosts import Standing  # noqa: PLC0415
     from fleetctl.transport.trust import record, scan  # noqa: PLC0415
 
     fleet = app.fleet()
@@ -90,8 +91,8 @@ def trust(app: App, /, selector: str, **given: Any) -> None:
         confirm(f"Record {keys} keys of {_hosts(len(wanted))} in {places}?", yes=given["yes"])
         count = record(wanted, replace=given["replace"])
         app.note(f"recorded {count} key{'s' if count != 1 else ''} of {_hosts(len(wanted))} in {places}")
-    elif not any(one.failed for one in scans):
-        app.note("nothing to record")
+    elif all(one.keys and one.standing is Standing.TRUSTED for one in scans):
+        app.note("nothing to record: all are known")
     _complain(scans, replace=given["replace"])
 
 

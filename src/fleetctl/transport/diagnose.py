@@ -74,7 +74,7 @@ class Attempt:
         return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
 
 
-def explain(exc: BaseException, attempt: Attempt) -> Unreachable:
+def explain(exc: BaseException, attempt: Attempt) -> Unreachable:  # noqa: PLR0911 - one return a class of ends
     """Turn whatever ended an attempt into a finding about the host."""
     if attempt.refused is not None:
         return attempt.refused
@@ -175,7 +175,7 @@ def _network(exc: OSError, attempt: Attempt) -> Unreachable:
     )
 
 
-def _disconnected(code: int, why: str, attempt: Attempt) -> Unreachable:
+def _disconnected(code: int, why: str, attempt: Attempt) -> Unreachable:  # noqa: PLR0911 - one return a number
     if code == _NO_MORE_METHODS or "too many authentication failures" in why.lower():
         return _login_refused(why, attempt)
     if code == _HOST_KEY:

@@ -61,7 +61,8 @@ class Entry:
     @property
     def fingerprint(self) -> str:
         """The key's fingerprint."""
-        return fingerprint(self.blob)
+        blob = self.blob
+        return fingerprint(blob) if blob else "(a damaged key)"
 
     @property
     def place(self) -> str:

@@ -166,7 +166,7 @@ def record(scans: Iterable[Scan], *, replace: bool = False) -> int:
             written += _record(one)
         except OSError as exc:
             raise HostKeyError(
-                f"host keys cannot be recorded in {one.file}: {exc.strerror or exc}",
+                f"host keys cannot be recorded in {exc.filename or one.file}: {exc.strerror or exc}",
                 hint="make that file writable, or name another one with --known-hosts",
             ) from exc
     return written
