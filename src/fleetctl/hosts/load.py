@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fleetctl.errors import FleetError, InventoryError, Problem, ProblemsError, Where
 from fleetctl.hosts.declared import HOST, Declared, HostEntry, Origin, Source
@@ -75,23 +75,26 @@ def _read(place: str | Path) -> Declared:
         data = place.read_bytes()
     except OSError as exc:
         raise InventoryError(f"{place} cannot be read: {exc.strerror}") from exc
-    origin = Origin(folder=place.parent, where=Where(str(place)))
     kind = kind_of_file(place, data)
     if kind is Kind.YAML:
-        return _read_yaml(place, data, origin)
-    argument: Any = [str(place.absolute())] if kind is Kind.PROGRAM else str(place)
-    folder = Origin(folder=Path(), where=origin.where)
-    return _source(kind).read(argument, origin if kind is Kind.PROGRAM else folder)
+        return _read_yaml(place, data)
+    return _read_source(kind, place)
 
 
-def _source(kind: Kind) -> Source:
+def _read_source(kind: Kind, path: Path) -> Declared:
     from fleetctl.spec.plugins import load as load_plugin  # noqa: PLC0415 - our own YAML needs no plugin
 
+    if not path.is_file():
+        raise InventoryError(
+            f"{path} is no file", hint="only fleetctl's own YAML, and JSON, are read from a pipe"
+        )
     source: Source = load_plugin("fleetctl.sources", kind.value)()
-    return source
+    if kind is Kind.PROGRAM:
+        return source.read([str(path.absolute())], Origin(folder=path.parent, where=Where(str(path))))
+    return source.read(str(path), Origin(folder=Path(), where=Where(str(path))))
 
 
-def _read_yaml(path: Path, data: bytes, origin: Origin) -> Declared:
+def _read_yaml(path: Path, data: bytes) -> Declared:
     from fleetctl.hosts.sources.vault import ANSIBLE_TAGS  # noqa: PLC0415
     from fleetctl.spec.yaml import decode_text, parse_document  # noqa: PLC0415 - inline hosts need no YAML
 
@@ -108,7 +111,7 @@ def _read_yaml(path: Path, data: bytes, origin: Origin) -> Declared:
         from fleetctl.hosts.sources.ansible_list import declare  # noqa: PLC0415
 
         return declare(document.data, file=str(path), where=Where(str(path)))
-    return _source(Kind.ANSIBLE).read(str(path), Origin(folder=Path(), where=origin.where))
+    return _read_source(Kind.ANSIBLE, path)
 
 
 def _inline(text: str) -> Declared:

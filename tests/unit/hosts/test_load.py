@@ -78,6 +78,23 @@ def test_what_is_no_list_of_hosts_is_refused(write, text):
         load([text])
 
 
+@pytest.mark.parametrize(
+    ("text", "hosts"), [("hosts: {a: }", ["a"]), ('{"_meta": {}, "g": ["a"]}', ["a"]), ("[g]\na\n", None)]
+)
+def test_yaml_may_come_from_a_pipe(text, hosts):
+    reading, writing = os.pipe()
+    os.write(writing, text.encode())
+    os.close(writing)
+    try:
+        if hosts is None:
+            with pytest.raises(InventoryError, match="is no file"):
+                load([f"/dev/fd/{reading}"])
+        else:
+            assert list(load([f"/dev/fd/{reading}"]).hosts) == hosts
+    finally:
+        os.close(reading)
+
+
 def test_a_folder_is_its_yaml_files_by_name(write, tmp_path):
     write("inv/20.yml", "hosts: {c: }")
     write("inv/10.yaml", "hosts: {a: , b: }")
