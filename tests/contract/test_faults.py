@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import uuid
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -130,29 +130,40 @@ async def test_a_name_that_does_not_resolve(ssh) -> None:
     assert "no-such-host.invalid" in why.message
 
 
-async def test_a_port_that_says_nothing(ssh) -> None:
-    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-        writer.close()
+@asynccontextmanager
+async def greeting(text: bytes | None):
+    """A port that says something and hangs up, or, for None, says nothing and waits."""
+    served = []
 
-    async with await asyncio.start_server(mute, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        served.append(asyncio.current_task())
+        with suppress(ConnectionError):
+            if text is None:
+                await reader.read()
+            else:
+                writer.write(text)
+                await writer.drain()
+            writer.close()
+            await writer.wait_closed()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
+        await asyncio.gather(*served)
+
+
+async def test_a_port_that_says_nothing(ssh) -> None:
+    async with greeting(None) as port:
         why = await unreachable(ssh, port=port, options=ssh.options(connect_timeout=0.5))
     assert why.reason is Reason.BANNER
 
 
 @pytest.mark.parametrize(
-    ("greeting", "reason"),
+    ("text", "reason"),
     [(b"HTTP/1.1 400 Bad Request\r\n\r\n", Reason.BANNER), (b"", Reason.MAX_STARTUPS)],
 )
-async def test_a_port_that_is_no_ssh_server(ssh, greeting, reason) -> None:
-    async def other(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(greeting)
-        await writer.drain()
-        writer.close()
-
-    async with await asyncio.start_server(other, "127.0.0.1", 0) as server:
-        why = await unreachable(ssh, port=server.sockets[0].getsockname()[1])
+async def test_a_port_that_is_no_ssh_server(ssh, text, reason) -> None:
+    async with greeting(text) as port:
+        why = await unreachable(ssh, port=port)
     assert why.reason is reason
 
 

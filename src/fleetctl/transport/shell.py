@@ -102,7 +102,7 @@ def wire(command: Command, *, password: str | None) -> Wire:
 def kill_script(tag: str) -> str:
     """Return POSIX sh text that ends every process of an invocation, children and orphans included.
 
-    TERM, at most two seconds of grace, then KILL. It finds processes by an argument that is the tag and by
+    TERM, a second of grace, then KILL. It finds processes by an argument that is the tag and by
     `FLEETCTL_INVOCATION` in the environment, and then all their descendants. It must run as the user that the command
     became, under another tag.
 
