@@ -106,6 +106,7 @@ class SshConnection:
             UsageError: the command is one that no host can run.
         """
         command = tagged(command)
+        Execution.check_input(command.stdin)
         password = await self._become_password(command)
         plan = wire(command, password=password)
         execution = Execution(sink, plan=plan, place=self._link.attempt.place)

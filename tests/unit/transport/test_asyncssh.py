@@ -79,11 +79,22 @@ async def test_a_command_that_does_not_read_its_stdin_ends_by_itself(sshd, clien
     assert ended == Exit(code=3)
 
 
-async def test_a_missing_input_file_is_told(sshd, client):
+@pytest.mark.parametrize(("path", "why"), [("/no/such/file", "no such file"), ("/tmp", "a folder")])
+async def test_an_input_file_that_cannot_be_read_is_told_before_anything_starts(sshd, client, path, why):
     client.trust(sshd)
-    with pytest.raises(ExecFailed, match="input file") as caught:
-        await client.run(sshd.host(), "cat", stdin=Path("/no/such/file"))
-    assert caught.value.reason is Reason.TRANSPORT
+    with pytest.raises(ExecFailed, match=why) as caught:
+        await client.run(sshd.host(), f"touch {client.folder}/started", stdin=Path(path))
+    assert (caught.value.reason, caught.value.started) == (Reason.PRECONDITION, False)
+    assert not (client.folder / "started").exists()
+
+
+async def test_a_pipe_as_input_is_read_to_its_end(sshd, client):
+    client.trust(sshd)
+    pipe = client.folder / "pipe"
+    os.mkfifo(pipe)
+    running = asyncio.create_task(client.run(sshd.host(), "cat", stdin=pipe))
+    await asyncio.to_thread(pipe.write_bytes, b"through the pipe")
+    assert await running == (Exit(code=0), b"through the pipe", b"")
 
 
 async def test_a_sink_that_fails_ends_the_command_and_not_the_connection(sshd, client, tmp_path):
