@@ -1,8 +1,11 @@
 """The hosts called `many` and `slow` are what they claim to be."""
 
+import os
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import pytest
 from lab.many import ManyHosts
 from lab.processes import until
 from lab.slow import SlowHosts
@@ -19,6 +22,15 @@ def test_every_one_of_many_hosts_answers_under_its_own_address(many: ManyHosts) 
 def test_login_on_many_has_no_slow_start_up_files(many: ManyHosts) -> None:
     host = many.hosts(1)[0]
     assert host.output("ls -A $HOME") == ""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only as root does `many` have a user of its own")
+def test_user_of_many_cannot_be_lost_when_somebody_adds_one_to_the_machine(many: ManyHosts) -> None:
+    # useradd renames a new file over /etc/passwd, and the kernel then drops a mount that stood there.
+    places = {line.split()[1] for line in Path(f"/proc/{many._sshd.pid}/mounts").read_text().splitlines()}
+    assert "/etc" in places
+    assert "/etc/passwd" not in places
+    assert many.hosts(1)[0].output("id -un") == "fleet"
 
 
 def test_many_tells_what_sshd_cost(many: ManyHosts) -> None:

@@ -1,8 +1,8 @@
 """`many`: hundreds of hosts behind one real sshd, which answers on every address of 127.0.0.0/8.
 
 As root it runs in a mount namespace of its own, where `/etc/passwd` knows one more user, `fleet`, with an empty home
-and `/bin/sh`: whatever the machine's root has in its shell start-up files stays out of the figures. Without root it
-serves the current user.
+and `/bin/sh`: whatever the machine's root has in its shell start-up files stays out of the figures, and a command that
+goes astray has no rights. Without root it serves the current user.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ class ManyHosts:
         argv = [SSHD, "-D", "-e", "-f", str(config)]
         if os.geteuid() == 0:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
-            bind = f'mount --bind "{self.folder}/passwd" /etc/passwd && exec "$@"'
-            argv = ["unshare", "--mount", "--", "sh", "-c", bind, "sh", *argv]
+            bind = 'mount --rbind /etc "$0/real" && mount --bind "$0/etc" /etc && exec "$@"'
+            argv = ["unshare", "--mount", "--", "sh", "-c", bind, str(self.folder), *argv]
         self._sshd = start(argv, self.folder / "sshd.log")
         until(self._listens, seconds=10, what=f"sshd answers (see {self.folder}/sshd.log)")
 
@@ -111,9 +111,7 @@ class ManyHosts:
         if os.geteuid() == 0:
             self.folder.chmod(0o755)
             os.chown(self.home, UID, UID)
-            users = Path("/etc/passwd").read_text().rstrip("\n")
-            me = f"fleet:x:{UID}:{UID}:fleet:{self.home}:/bin/sh"
-            (self.folder / "passwd").write_text(f"{users}\n{me}\n")
+            _etc(self.folder, f"fleet:x:{UID}:{UID}:fleet:{self.home}:/bin/sh\n")
 
     def _config(self) -> list[str]:
         lines = [
@@ -147,6 +145,21 @@ class ManyHosts:
             raise RuntimeError(message)
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+def _etc(folder: Path, user: str) -> None:
+    """Make `folder/etc`, to be mounted over /etc: the same, but for one more user.
+
+    A mount over /etc/passwd alone would be undone by whoever adds a user to the machine, for that renames the file.
+    """
+    (folder / "real").mkdir()
+    made = folder / "etc"
+    made.mkdir()
+    for entry in Path("/etc").iterdir():
+        target = entry.readlink() if entry.is_symlink() else folder / "real" / entry.name
+        (made / entry.name).symlink_to(target)
+    (made / "passwd").unlink()
+    (made / "passwd").write_text(Path("/etc/passwd").read_text().rstrip("\n") + "\n" + user)
 
 
 def _version() -> tuple[int, int]:

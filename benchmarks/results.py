@@ -1,0 +1,97 @@
+"""Medians of what was measured, as JSON, as a Markdown table and as a picture."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from measure import Figures
+from picture import draw
+
+__all__ = ["Measured", "median", "write"]
+
+#: Figures by scenario and client, in the order of measuring.
+Measured = Mapping[str, Mapping[str, Sequence[Figures]]]
+
+
+def median(runs: Sequence[Figures]) -> Figures:
+    """The median of each figure by itself; of right answers the fewest, of exit codes and reasons the last."""
+    numbers = {
+        one.name: statistics.median(getattr(run, one.name) for run in runs)
+        for one in fields(Figures)
+        if one.name not in {"reasons", "right", "exit_code", "hosts", "most_processes"}
+    }
+    last = runs[-1]
+    return Figures(
+        **numbers,
+        hosts=last.hosts,
+        right=min(run.right for run in runs),
+        exit_code=last.exit_code,
+        most_processes=max(run.most_processes for run in runs),
+        reasons=last.reasons,
+    )
+
+
+def write(
+    folder: Path, measured: Measured, *, about: Mapping[str, Any], titles: Mapping[str, str], name: str
+) -> None:
+    """Write `NAME.json`, `NAME.md` and `NAME.svg`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    medians = {key: {client: median(runs) for client, runs in row.items()} for key, row in measured.items()}
+    whole = {
+        "about": dict(about),
+        "medians": {
+            key: {client: asdict(one) for client, one in row.items()} for key, row in medians.items()
+        },
+        "runs": {
+            key: {client: [asdict(run) for run in runs] for client, runs in row.items()}
+            for key, row in measured.items()
+        },
+    }
+    (folder / f"{name}.json").write_text(json.dumps(whole, indent=1) + "\n")
+    (folder / f"{name}.md").write_text(table(medians, about=about, titles=titles))
+    (folder / f"{name}.svg").write_text(draw(medians, titles=titles))
+
+
+def table(
+    medians: Mapping[str, Mapping[str, Figures]], *, about: Mapping[str, Any], titles: Mapping[str, str]
+) -> str:
+    """The medians for people."""
+    lines = ["# Measured", "", *(f"- {key}: {value}" for key, value in about.items()), ""]
+    for key, row in medians.items():
+        lines += [f"## {titles[key]}", ""]
+        lines += [
+            "| client | wall s | wall / floor | client CPU ms a host | memory MB | largest process MB | right |"
+        ]
+        lines += ["|---|---:|---:|---:|---:|---:|---:|"]
+        lines += [
+            _row(client, one) for client, one in sorted(row.items(), key=lambda pair: pair[1].wall_seconds)
+        ]
+        lines += ["", *_notes(row), ""]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _row(client: str, one: Figures) -> str:
+    floor = f"{one.over_floor:.2f}" if one.over_floor else ""
+    right = f"{one.right} of {one.hosts}"
+    return (
+        f"| {client} | {one.wall_seconds:.2f} | {floor} | {one.cpu_ms_per_host:.1f} "
+        f"| {one.peak_tree_mb:.0f} | {one.peak_process_mb:.0f} | {right} |"
+    )
+
+
+def _notes(row: Mapping[str, Figures]) -> list[str]:
+    return [
+        f"{client}: last host that succeeded was done after {one.last_success_seconds:.2f} s"
+        + (
+            f"; unreachable: {', '.join(f'{count} {why}' for why, count in one.reasons.items())}."
+            if one.reasons
+            else "."
+        )
+        for client, one in row.items()
+        if one.last_success_seconds
+    ]

@@ -1,0 +1,159 @@
+"""What is measured: which hosts, which command, which clients."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clients import CLIENTS, Client
+from fleets import Target, write_target
+from lab.host import LabHost
+from lab.loopback import black_hole, closed_port
+from lab.many import ManyHosts
+from lab.processes import until
+from lab.slow import SlowHosts
+
+__all__ = ["Scenario", "scenarios"]
+
+FLOOD_BYTES = 100 * 2**20
+FLOOD = """\
+#!/bin/sh
+case "$SSH_CONNECTION" in
+  *" {address} "*) head -c {size} /dev/zero | tr '\\0' x ;;
+  *) echo ok ;;
+esac
+"""
+DEAD = ("refused", "black hole", "bad key")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """One row of the benchmark.
+
+    Attributes:
+        fanout: hosts at once, for every client but ansible.
+        server_cpu: reads the servers' CPU seconds so far; nothing where they are no real sshd.
+        clients: who is measured.
+    """
+
+    name: str
+    title: str
+    target: Target
+    command: str
+    fanout: int
+    server_cpu: Callable[[], float]
+    clients: tuple[Client, ...]
+
+
+@contextmanager
+def scenarios(*, sizes: tuple[int, ...], slow: int) -> Iterator[list[Scenario]]:
+    """Start the hosts of all scenarios, for as long as the block lasts.
+
+    Args:
+        sizes: numbers of real sshd hosts.
+        slow: number of hosts that take a second each.
+    """
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fleetctl-bench-hosts-")))
+        folder.chmod(0o755)
+        many, wait = ManyHosts(folder / "many"), SlowHosts(folder / "slow")
+        for server in (many, wait):
+            server.start()
+            stack.callback(server.stop)
+        found = [_many(folder / f"many-{size}", many, size) for size in sizes]
+        found.append(_flood(folder / "flood", many, sizes[-1]))
+        found.append(_slow(folder / "slow-all", wait, slow))
+        found.append(_dead(folder / "dead", wait, slow, stack=stack))
+        yield found
+
+
+def _many(folder: Path, many: ManyHosts, size: int) -> Scenario:
+    hosts = many.hosts(size)
+    return Scenario(
+        name=f"many-{size}",
+        title=f"{size} hosts behind a real sshd, `echo ok`",
+        target=write_target(folder, hosts, expected={host.address: "ok" for host in hosts}),
+        command="echo ok",
+        fanout=64,
+        server_cpu=_settled(many),
+        clients=CLIENTS,
+    )
+
+
+def _flood(folder: Path, many: ManyHosts, size: int) -> Scenario:
+    """One host writes 100 MB, the others a line."""
+    hosts = many.hosts(size)
+    script = many.home / "flood"
+    script.write_text(FLOOD.format(address=hosts[0].address, size=FLOOD_BYTES))
+    script.chmod(0o755)
+    expected = {host.address: "ok" for host in hosts[1:]} | {hosts[0].address: "x" * FLOOD_BYTES}
+    return Scenario(
+        name=f"flood-{size}",
+        title=f"one host writes 100 MB while {size - 1} write a line",
+        target=write_target(folder, hosts, expected=expected),
+        command=str(script),
+        fanout=64,
+        server_cpu=_settled(many),
+        clients=CLIENTS[:1],
+    )
+
+
+def _slow(folder: Path, slow: SlowHosts, size: int) -> Scenario:
+    hosts = slow.hosts(size)
+    return Scenario(
+        name=f"slow-{size}",
+        title=f"{size} hosts that take 1 s each",
+        target=write_target(folder, hosts, expected=_out_of(hosts)),
+        command="echo ok",
+        fanout=size,
+        server_cpu=lambda: 0.0,
+        clients=tuple(client for client in CLIENTS if not client.python_there),
+    )
+
+
+def _dead(folder: Path, slow: SlowHosts, size: int, *, stack: ExitStack) -> Scenario:
+    """The same, but three in a hundred are dead, each third in another way, spread evenly."""
+    hosts = slow.hosts(size)
+    refused = stack.enter_context(closed_port("127.0.0.1"))
+    mute = stack.enter_context(black_hole("127.0.0.1"))
+    ways: tuple[dict[str, Any], ...] = (
+        {"address": "127.0.0.1", "port": refused},
+        {"address": "127.0.0.1", "port": mute},
+        {"user": "stranger"},
+    )
+    dead = hosts[5 :: 100 // len(ways)]
+    changes = {host.name: ways[number % len(ways)] for number, host in enumerate(dead)}
+    alive = [host for host in hosts if host.name not in changes]
+    return Scenario(
+        name=f"dead-{size}",
+        title=f"the same, but {len(dead)} of them are dead ({', '.join(DEAD)})",
+        target=write_target(folder, hosts, expected=_out_of(alive), changes=changes),
+        command="echo ok",
+        fanout=size,
+        server_cpu=lambda: 0.0,
+        clients=CLIENTS[:1],
+    )
+
+
+def _out_of(hosts: list[LabHost]) -> dict[str, str]:
+    return {host.address: f"out-of-{host.address}" for host in hosts}
+
+
+def _settled(many: ManyHosts) -> Callable[[], float]:
+    """Read sshd's CPU time once it has reaped every session."""
+
+    def read() -> float:
+        last = [-1.0]
+
+        def stands_still() -> bool:
+            last[:] = [*last[-1:], many.cpu()]
+            return len(last) == 2 and last[0] == last[1]
+
+        until(stands_still, seconds=30, what="sshd has reaped all sessions")
+        return last[-1]
+
+    return read
