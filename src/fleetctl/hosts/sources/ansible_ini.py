@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+import warnings
 from typing import Any
 
 from fleetctl.errors import Where
@@ -24,7 +25,10 @@ _KINDS = ("hosts", "children", "vars")
 
 def read_ini(text: str, tree: AnsibleTree, *, file: str) -> None:
     """Put what a file says into the tree; what is wrong with it becomes problems there."""
-    _Ini(tree, file).read(text)
+    with warnings.catch_warnings():
+        # Python warns of '\\d' in a text that it is given to read as a literal; whose inventory it is does not care.
+        warnings.simplefilter("ignore")
+        _Ini(tree, file).read(text)
 
 
 class _Ini:

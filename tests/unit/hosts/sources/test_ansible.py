@@ -65,6 +65,19 @@ def test_a_host_without_a_transport_here_is_left_out_and_said(ini):
     assert "ansible_connection=network_cli are left out" in inventory.warnings[0].message
 
 
+def test_values_that_are_no_python_literals_are_text(ini):
+    text = (
+        r"""[all:vars]
+escape='\d+'
+call=print(1)
+tuple=(1, 2)
+deep="""
+        + "(" * 5000
+    )
+    found = ini(f"a\n{text}\n").hosts["a"].vars
+    assert found == {"escape": r"\d+", "call": "print(1)", "tuple": "(1, 2)", "deep": "(" * 5000}
+
+
 def test_passwords_are_not_read_and_that_is_said(ini):
     inventory = ini("a ansible_password=hunter2 ansible_become_pass=hunter3\n")
     assert "hunter" not in repr(inventory)
