@@ -84,14 +84,12 @@ class StreamRedactor:
             return data
         text, self._held = self._held + data, b""
         parts: list[bytes] = []
-        at = 0
-        while True:
-            end = self._doubtful(text, at)
-            match = self._pattern.search(text, at)
-            if match is None or match.start() >= end:
-                break
+        at, end = 0, self._doubtful(text, 0)
+        while (match := self._pattern.search(text, at)) and match.start() < end:
             parts += (text[at : match.start()], MASK.encode())
             at = match.end()
+            if at > end:
+                end = self._doubtful(text, at)
         self._held = text[end:]
         parts.append(text[at:end])
         return b"".join(parts)

@@ -1,0 +1,107 @@
+"""What a host sends as a folder is unpacked inside of the target, or not at all."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from fleetctl.transport.archive import NotSafe, pack, unpack
+
+
+def archive(*members: tuple[str, bytes, str, int]) -> io.BytesIO:
+    """Build an archive of (name, type, data or link target, mode)."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name, kind, content, mode in members:
+            info = tarfile.TarInfo(name)
+            info.type, info.mode = kind, mode
+            if kind == tarfile.REGTYPE:
+                info.size = len(content)
+                tar.addfile(info, io.BytesIO(content.encode()))
+            else:
+                info.linkname = content
+                tar.addfile(info)
+    out.seek(0)
+    return out
+
+
+FILE, FOLDER, LINK, HARD, DEVICE = (
+    tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE,
+)  # fmt: skip
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    path = tmp_path / "target"
+    path.mkdir()
+    (tmp_path / "outside").mkdir()
+    return path
+
+
+@pytest.mark.parametrize("name", ["../outside/x", "/tmp/fct-never", "a/../../outside/x"])
+def test_a_name_that_leads_outside_is_refused(target: Path, name: str) -> None:
+    with pytest.raises(NotSafe):
+        unpack(archive((name, FILE, "x", 0o644)), target)
+    assert list((target.parent / "outside").iterdir()) == []
+    assert not Path("/tmp/fct-never").exists()
+
+
+@pytest.mark.parametrize("to", ["../outside", "/etc", "a/../../outside", ".."])
+def test_a_link_that_leads_outside_is_left_out(target: Path, to: str) -> None:
+    _, left = unpack(archive(("a", FOLDER, "", 0o755), ("l", LINK, to, 0o777)), target)
+    assert left == ("l",)
+    assert not (target / "l").is_symlink()
+
+
+def test_nothing_is_written_through_a_link(target: Path) -> None:
+    members = (("l", LINK, "sub", 0o777), ("sub", FOLDER, "", 0o755), ("l/x", FILE, "x", 0o644))
+    with pytest.raises((NotSafe, OSError)):
+        unpack(archive(*members), target)
+    assert not (target / "sub/x").exists()
+
+
+def test_a_link_that_was_there_before_is_not_written_through(target: Path) -> None:
+    outside = target.parent / "outside"
+    (target / "dir").symlink_to(outside)
+    (target / "file").symlink_to(outside / "new")
+    with pytest.raises(NotSafe):
+        unpack(archive(("dir/x", FILE, "x", 0o644)), target)
+    unpack(archive(("file", FILE, "x", 0o644)), target)
+    assert list(outside.iterdir()) == []
+    assert not (target / "file").is_symlink()
+
+
+def test_devices_and_set_id_bits_are_not_taken(target: Path) -> None:
+    _, left = unpack(archive(("dev", DEVICE, "", 0o666), ("su", FILE, "x", 0o4755)), target)
+    assert left == ("dev",)
+    assert (target / "su").stat().st_mode & 0o7777 == 0o755
+
+
+def test_hard_links_become_files(target: Path) -> None:
+    unpack(archive(("a", FILE, "x", 0o644), ("b", HARD, "a", 0o644)), target)
+    assert (target / "b").read_text() == "x"
+    with pytest.raises(NotSafe):
+        unpack(archive(("c", HARD, "../outside/x", 0o644)), target)
+
+
+def test_a_damaged_archive_is_said(target: Path) -> None:
+    whole = archive(("a", FILE, "x" * 9000, 0o644)).getvalue()
+    with pytest.raises(NotSafe):
+        unpack(io.BytesIO(whole[:3000]), target)
+
+
+def test_what_is_packed_is_unpacked(target: Path, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    (source / "sub").mkdir(parents=True)
+    (source / "sub/x").write_bytes(b"12345")
+    (source / "sub/x").chmod(0o600)
+    (source / "l").symlink_to("sub/x")
+    out = io.BytesIO()
+    assert pack(source, out) == 5
+    out.seek(0)
+    assert unpack(out, target) == (5, ())
+    assert (target / "sub/x").stat().st_mode & 0o777 == 0o600
+    assert (target / "l").read_bytes() == b"12345"
