@@ -1,4 +1,4 @@
 # Makes the folders that pushed files need.   stdin: paths, one a line
-while IFS= read -r path; do
-	[ -d "$path" ] || mkdir -p -- "$path" || exit 1
+while IFS= read -r place; do
+	[ -d "$place" ] || mkdir -p -- "$place" || exit 1
 done
