@@ -20,6 +20,7 @@ NAME is a file, a document of the project (documents/*.yaml, *.json), or a built
 
 Examples:
   fleetctl document list
+  fleetctl document show AWS-RunShellScript
   fleetctl document describe AWS-RunShellScript
   fleetctl document check documents/*.yaml
   fleetctl run web --document restart-service -p service=nginx

@@ -25,6 +25,8 @@ Examples:
   fleetctl hosts list 'web,&env=prod,!web-03'   a selector: tags, groups, ranges, wildcards
   fleetctl hosts list role=db --format json     for machines
   fleetctl -i hosts.ini hosts list              any Ansible inventory, without a project
+  fleetctl hosts show web-01                    all that is known of a host, and where it was said
+  fleetctl hosts graph                          groups, and the hosts in them
   fleetctl hosts check                          everything that is wrong with the files, with its line
 """
 

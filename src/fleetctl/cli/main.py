@@ -33,22 +33,22 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 EPILOG = """\
 Examples:
-  fleetctl demo                                      see it work, without any host of yours
-  fleetctl init                                      make a project in this folder
-  fleetctl run 'web,&env=prod' -- uptime             all web hosts that are in production
-  fleetctl patch scan all --format json              what every host lacks, for machines
-  fleetctl -i hosts.ini run all -- 'df -h | tail -1' any Ansible inventory, without a project
+  fleetctl demo                                        see it work, without any host of yours
+  fleetctl init                                        make a project in this folder
+  fleetctl run 'web,&env=prod' -- uptime               all web hosts that are in production
+  fleetctl patch scan all --format json                what every host lacks, for machines
+  fleetctl -i hosts.ini run all -- 'df -h | tail -1'   any Ansible inventory, without a project
 
 Exit codes: 0 all well, 1 a bug in fleetctl, 2 usage or configuration, 3 a host failed, 4 hosts unreachable and
 none failed, 5 not compliant, 6 changes to make, 7 blocked by policy, 130 interrupted.
 """
 
 
-class ReaderGoneError(Exception):
+class _ReaderGoneError(Exception):
     """Whoever read our output (head, less) has closed the pipe."""
 
 
-class LazyGroup(FleetGroup):
+class _LazyGroup(FleetGroup):
     """Commands are imported when they are used, or when their own help is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
@@ -70,7 +70,7 @@ class LazyGroup(FleetGroup):
         try:
             return super().invoke(ctx)
         except BrokenPipeError as exc:
-            raise ReaderGoneError from exc
+            raise _ReaderGoneError from exc
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the list without importing a single command."""
@@ -79,7 +79,7 @@ class LazyGroup(FleetGroup):
 
 
 @click.group(
-    cls=LazyGroup,
+    cls=_LazyGroup,
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
@@ -104,7 +104,7 @@ def main(args: list[str] | None = None) -> NoReturn:
         code = cli.main(args, prog_name="fleetctl", standalone_mode=False, obj=app, color=_colour())
         sys.stdout.flush()
     except FleetError as exc:
-        show_error(exc)
+        _show_error(exc)
         _trace(app)
         sys.exit(exc.exit_code)
     except click.exceptions.NoArgsIsHelpError as exc:
@@ -120,7 +120,7 @@ def main(args: list[str] | None = None) -> NoReturn:
         with contextlib.suppress(OSError):
             click.echo("aborted", err=True)
         sys.exit(130)
-    except (ReaderGoneError, BrokenPipeError):
+    except (_ReaderGoneError, BrokenPipeError):
         # Nothing is wrong: end as a program does that SIGPIPE ends. Keep the interpreter from complaining on its way out.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(141)
@@ -132,7 +132,7 @@ def main(args: list[str] | None = None) -> NoReturn:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def show_error(exc: FleetError) -> None:
+def _show_error(exc: FleetError) -> None:
     """Write an error to stderr: its code, where, what, and what to do."""
     if isinstance(exc, ProblemsError):
         for problem in exc.problems:

@@ -49,7 +49,7 @@ Examples:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
+class _Shown:
     """How results are shown."""
 
     format_: str
@@ -63,7 +63,7 @@ class Shown:
         return self.format_ == "table" and not self.grouped and not self.diff and self.output is None
 
 
-class RunCommand(FleetCommand):
+class _RunCommand(FleetCommand):
     """Refuses a command that stands neither behind `--` nor last and in one word: its options would be taken for ours."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -81,7 +81,7 @@ class RunCommand(FleetCommand):
         return rest
 
 
-@click.command(cls=RunCommand, epilog=EPILOG)
+@click.command(cls=_RunCommand, epilog=EPILOG)
 @click.argument("targets")
 @click.argument("command", nargs=-1)
 @click.option(
@@ -212,7 +212,7 @@ def run(app: App, /, targets: str, work: WorkOptions, **given: Any) -> None:
     _exit(result)
 
 
-def _shown(given: dict[str, Any]) -> Shown:
+def _shown(given: dict[str, Any]) -> _Shown:
     grouped, format_ = given["grouped"], given["format_"]
     if given["diff"] and format_ != "table":
         raise UsageError(f"--diff and --format {format_} do not go together")
@@ -221,7 +221,7 @@ def _shown(given: dict[str, Any]) -> Shown:
     check_writable(given["output"])
     if given["save"] is not None:
         check_writable(given["save"] / "HOST.out" if given["save"].is_dir() else given["save"])
-    return Shown(format_=format_, output=given["output"], grouped=grouped, diff=given["diff"])
+    return _Shown(format_=format_, output=given["output"], grouped=grouped, diff=given["diff"])
 
 
 def _confirm(fleet: Fleet, hosts: tuple[Host, ...], yes: bool) -> None:  # noqa: FBT001 - the flag itself
@@ -242,7 +242,7 @@ def _carry_out(
     limits: Any,
     targets: str,
     comment: str,
-    shown: Shown,
+    shown: _Shown,
 ) -> tuple[RunResult, float]:
     from fleetctl.cli.work import carry_out  # noqa: PLC0415
     from fleetctl.redact import Redactor  # noqa: PLC0415
@@ -293,7 +293,7 @@ def _line_printer(fleet: Fleet) -> Callable[[Event], None]:
     return observe
 
 
-def _show(app: App, result: RunResult, shown: Shown, *, seconds: float) -> None:
+def _show(app: App, result: RunResult, shown: _Shown, *, seconds: float) -> None:
     from fleetctl.cli.output import destination, write  # noqa: PLC0415
     from fleetctl.cli.show import show_problems, show_summary  # noqa: PLC0415
 
@@ -310,7 +310,7 @@ def _show(app: App, result: RunResult, shown: Shown, *, seconds: float) -> None:
         show_summary(result.report, seconds=seconds)
 
 
-def _show_text(result: RunResult, shown: Shown) -> None:
+def _show_text(result: RunResult, shown: _Shown) -> None:
     from fleetctl.cli.show import show_diff, show_grouped, show_host  # noqa: PLC0415
 
     invocations = result.report["Invocations"]

@@ -25,6 +25,7 @@ Examples:
   fleetctl runs show last
   fleetctl runs output last web-03
   fleetctl runs report last --format junit --output report.xml
+  fleetctl runs rm 7f3a9c --yes
   fleetctl run @failed:last -- journalctl -n 50
 """
 

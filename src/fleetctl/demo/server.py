@@ -23,7 +23,7 @@ from typing import Any
 
 import asyncssh
 
-__all__ = ["EmbeddedHost", "Listening", "serve", "write_key"]
+__all__ = ["EmbeddedHost", "Listening", "main", "serve", "write_key"]
 
 LOOPBACK = "127.0.0.1"
 _CHUNK = 1 << 16

@@ -12,7 +12,7 @@ from typing import Any
 from fleetctl.transport.asyncssh_target import Target
 from fleetctl.transport.diagnose import Attempt, Stage
 
-__all__ = ["Lookups", "Together", "connect_tcp", "start_proxy"]
+__all__ = ["Lookups", "Proxy", "Together", "connect_tcp", "start_proxy"]
 
 _FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
 _AT_ONCE = 64

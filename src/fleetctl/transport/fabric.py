@@ -168,7 +168,7 @@ class FabricConnection:
         exchange.abort()
         try:
             with contextlib.suppress(TimeoutError, ExecFailed, FleetError):
-                ending = await self._exchange(killer, Nowhere())
+                ending = await self._exchange(killer, _Nowhere())
                 await asyncio.wait_for(self._spare(ending.run), _KILL_SECONDS)
         finally:
             self._transport.spare.submit(exchange.close)
@@ -177,7 +177,7 @@ class FabricConnection:
         return await asyncio.get_running_loop().run_in_executor(self._transport.spare, work)
 
 
-class Nowhere:
+class _Nowhere:
     """Takes output that nobody wants."""
 
     def stdout(self, data: bytes) -> None:

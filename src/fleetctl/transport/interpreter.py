@@ -12,7 +12,7 @@ from typing import Final
 
 from fleetctl.errors import UsageError
 
-__all__ = ["Interpreter", "interpreter_of", "recognise"]
+__all__ = ["SHELLS", "Interpreter", "interpreter_of", "recognise"]
 
 SHELLS: Final = frozenset({"sh", "bash", "dash", "ksh", "zsh", "ash"})
 

@@ -17,7 +17,17 @@ from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 
-__all__ = ["Entry", "HostName", "Known", "KnownHosts", "Standing", "Verdict", "default_files", "fingerprint"]
+__all__ = [
+    "Entry",
+    "HostName",
+    "Known",
+    "KnownHosts",
+    "Standing",
+    "Verdict",
+    "default_files",
+    "fingerprint",
+    "read_entries",
+]
 
 _SSH_PORT = 22
 _MARKERS = {"@cert-authority": "cert-authority", "@revoked": "revoked"}

@@ -17,6 +17,7 @@ __all__ = [
     "Connection",
     "Credentials",
     "ExecFailed",
+    "NoCredentials",
     "OutputSink",
     "Transport",
     "TransportOptions",
