@@ -16,6 +16,7 @@ from typing import Any, TextIO
 import click
 
 from fleetctl.cli.app import App, FleetCommand, pass_app
+from fleetctl.errors import UsageError
 from fleetctl.model import Reason
 
 __all__ = ["demo"]
@@ -54,7 +55,7 @@ def demo(app: App, keep: Path | None, stay: bool) -> None:  # noqa: FBT001 - the
     from fleetctl.demo.hosts import running  # noqa: PLC0415
     from fleetctl.demo.project import KEY, new_folder, plan, write_project  # noqa: PLC0415
 
-    folder = new_folder(keep or Path(mkdtemp(prefix="fleetctl-demo-")))
+    folder = new_folder(keep or _temporary())
     key = folder / KEY
     try:
         with running(plan(folder), key=key, life=_STAY) as hosts:
@@ -72,6 +73,16 @@ def demo(app: App, keep: Path | None, stay: bool) -> None:  # noqa: FBT001 - the
     if not good:
         click.echo("the demo did not go as it should: see above", err=True)
         raise SystemExit(3)
+
+
+def _temporary() -> Path:
+    try:
+        return Path(mkdtemp(prefix="fleetctl-demo-"))
+    except OSError as exc:
+        raise UsageError(
+            f"there is no folder for temporary files: {exc.strerror or exc}",
+            hint="name a place: fleetctl demo --keep FOLDER",
+        ) from exc
 
 
 def _introduce(folder: Path) -> None:

@@ -76,10 +76,10 @@ def _examine(app: App, targets: str | None, work: WorkOptions, rule: BecomeRule)
 
     try:
         fleet = app.fleet()
-        limits = work.limits(fleet)
     except FleetError as exc:
         # Without settings nothing can be said about hosts, but the machine can still be looked at.
         return [*from_error("project", exc), *examine_machine(max_concurrency=200)]
+    limits = work.limits(fleet)
     findings = list(examine_project(fleet.project))
     inventory, found = examine_inventory(app.inventory)
     findings += found

@@ -9,7 +9,7 @@ from fleetctl.doctor.host import examine_host
 from fleetctl.doctor.model import Finding, State
 from fleetctl.engine.budget import Limits
 from fleetctl.engine.connect import Connector
-from fleetctl.errors import FleetError
+from fleetctl.errors import CredentialError, FleetError
 from fleetctl.model import Become, Host
 from fleetctl.transport.protocol import TransportOptions
 
@@ -55,8 +55,9 @@ async def examine_hosts(
 async def _one(host: Host, connector: Connector, become: Become | None) -> list[Finding]:
     try:
         return await examine_host(host, connector, become=become)
-    except FleetError as exc:  # a key that the command line names; the local checks say more about it
-        return [_failed(host, "authentication", str(exc), exc.hint or "")]
+    except FleetError as exc:  # a key that the command line names, or a transport that does not exist
+        check = "authentication" if isinstance(exc, CredentialError) else "ssh"
+        return [_failed(host, check, str(exc), exc.hint or "")]
     except Exception as exc:  # noqa: BLE001 - a bug on one host's path must not hide what was found on the others
         return [_failed(host, "ssh", f"{type(exc).__name__}: {exc}", "this is a bug in fleetctl: report it")]
 

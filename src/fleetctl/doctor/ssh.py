@@ -24,7 +24,8 @@ async def examine_ssh(options: TransportOptions, hosts: Sequence[Host]) -> list[
     """
     held, agent = await _agent()
     keys = list(_keys(options, hosts, held=held))
-    return [*keys, agent, *_known_hosts(options), *_config(options)]
+    needed = not hosts or any(host.transport != "local" for host in hosts)
+    return [*keys, agent, *_known_hosts(options, needed=needed), *_config(options)]
 
 
 async def _agent() -> tuple[frozenset[bytes], Finding]:
@@ -93,7 +94,7 @@ def _keys(options: TransportOptions, hosts: Sequence[Host], *, held: frozenset[b
         )
 
 
-def _known_hosts(options: TransportOptions) -> Iterator[Finding]:
+def _known_hosts(options: TransportOptions, *, needed: bool) -> Iterator[Finding]:
     files = options.known_hosts or default_known_hosts()
     there = [path for path in files if path.exists()]
     for path in options.known_hosts:
@@ -105,7 +106,7 @@ def _known_hosts(options: TransportOptions) -> Iterator[Finding]:
                 message="does not exist yet",
                 remedy="record host keys with: fleetctl hosts trust TARGETS",
             )
-    if not there and not options.known_hosts:
+    if needed and not there and not options.known_hosts:
         yield Finding(
             check="known-hosts",
             state=State.WARN,

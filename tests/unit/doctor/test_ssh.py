@@ -92,8 +92,10 @@ async def test_no_key_at_all_says_how_to_make_one() -> None:
     assert "ssh-keygen" in found.remedy
 
 
-async def test_hosts_that_need_no_key_do_not_ask_for_one() -> None:
-    assert not await look("key", None, Host(name="here", transport="local"))
+async def test_hosts_that_are_not_reached_over_ssh_ask_for_no_key_and_no_known_hosts() -> None:
+    here = Host(name="here", transport="local")
+    assert not await look("key", None, here)
+    assert not await look("known-hosts", None, here)
 
 
 @pytest.fixture
