@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from fleetctl.cli.app import App
+
 if TYPE_CHECKING:
     from fleetctl.engine.budget import Limits
     from fleetctl.fleet import Fleet
@@ -72,6 +74,11 @@ class WorkOptions:
 
             load("fleetctl.transports", self.transport)
             changes["transport"] = self.transport
+        if left_out := len(fleet.inventory.warnings):
+            app = click.get_current_context().ensure_object(App)
+            app.note(
+                f"warning: the inventory has {left_out} things that were left out; see: fleetctl hosts check"
+            )
         hosts = fleet.select(selector, limit=self.limit, exclude=self.exclude)
         return tuple(replace(host, **changes) for host in hosts) if changes else hosts
 

@@ -32,13 +32,23 @@ def encode(value: Any, *, indent: int | None = None, _depth: int = 0) -> Iterato
         for chunk in value.chunks():
             yield json.dumps(chunk, ensure_ascii=False)[1:-1]
         yield '"'
+    elif (text := _at_once(value, indent)) is not None:
+        yield text if indent is None else text.replace("\n", "\n" + " " * (indent * _depth))
     elif isinstance(value, Mapping):
         members = ((json.dumps(str(key), ensure_ascii=False) + ": ", item) for key, item in value.items())
         yield from _nest("{", "}", members, indent=indent, depth=_depth)
     elif isinstance(value, Iterable) and not isinstance(value, str | bytes):
         yield from _nest("[", "]", (("", item) for item in value), indent=indent, depth=_depth)
     else:
-        yield json.dumps(value, ensure_ascii=False)
+        raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+def _at_once(value: Any, indent: int | None) -> str | None:
+    """Return JSON text made in one go, or None where something in it must be streamed."""
+    try:
+        return json.dumps(value, ensure_ascii=False, indent=indent)
+    except TypeError:
+        return None
 
 
 def _nest(
