@@ -88,7 +88,8 @@ def trust(app: App, /, selector: str, **given: Any) -> None:
     if wanted:
         keys = sum(len(one.keys) for one in wanted)
         places = ", ".join(sorted({str(one.file) for one in wanted}))
-        confirm(f"Record {keys} keys of {_hosts(len(wanted))} in {places}?", yes=given["yes"])
+        what = f"{keys} key{'s' if keys != 1 else ''} of {_hosts(len(wanted))}"
+        confirm(f"Record {what} in {places}?", yes=given["yes"], act="this records host keys")
         count = record(wanted, replace=given["replace"])
         app.note(f"recorded {count} key{'s' if count != 1 else ''} of {_hosts(len(wanted))} in {places}")
     elif all(one.keys and one.standing is Standing.TRUSTED for one in scans):
