@@ -23,7 +23,8 @@ __all__ = ["Exchange", "Relay"]
 
 _PIECE: Final = 64 * 1024
 _OPEN_SECONDS: Final = 10.0
-_TRIES: Final = 4
+_TRIES: Final = 8
+_PAUSE: Final = 0.05
 _TICK: Final = 0.5
 """Seconds after which a thread looks whether it was told to stop, when nothing comes."""
 _IN_FLIGHT: Final = 16
@@ -132,6 +133,7 @@ class Exchange:
             except (paramiko.SSHException, EOFError, OSError) as exc:
                 if not left or not self._connection.is_connected:
                     raise self._lost(exc) from exc
+                time.sleep(_PAUSE)
         raise AssertionError  # the last try has raised
 
     def _session(self) -> paramiko.Channel:

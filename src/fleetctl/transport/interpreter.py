@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import shlex
+import string
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -122,12 +123,22 @@ def _as_file(interpreter: tuple[str, ...], script: str, args: tuple[str, ...]) -
     else:
         words = " ".join(map(shlex.quote, interpreter)) + ' "$fleetctl_f"'
         words += "".join(f" {shlex.quote(arg)}" for arg in args)
-    mark = f"fleetctl_{secrets.token_hex(12)}"
+    mark = f"{_first_letter(script)}{secrets.token_hex(12)}"
     end = "" if script.endswith("\n") else "\n"
     return (
         "fleetctl_f=/dev/fd/3; [ -e /dev/fd ] || fleetctl_f=/proc/self/fd/3\n"
         f"exec {words} 3<<'{mark}'\n{script}{end}{mark}"
     )
+
+
+def _first_letter(script: str) -> str:
+    """Choose how the end mark of a here-document begins.
+
+    dash 0.5.12 loses a byte above 127 that stands where a line stops looking like the mark: no line may begin like it
+    and go on with such a byte.
+    """
+    taken = {line[0] for line in script.split("\n") if len(line) > 1 and not line[1].isascii()}
+    return next((letter for letter in string.ascii_letters if letter not in taken), "_")
 
 
 def _powershell(text: str) -> str:

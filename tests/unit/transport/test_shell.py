@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import string
 import subprocess
@@ -193,6 +194,13 @@ def test_another_interpreter_may_have_a_big_script() -> None:
     assert done.stdout == b"90000\n", done.stderr
 
 
+@pytest.mark.parametrize("letter", list(string.ascii_letters[:30]))
+def test_no_line_of_another_interpreters_script_loses_a_byte(letter: str) -> None:
+    lines = "\n".join(f"{char}é" for char in (letter, "a", "f", "z"))
+    done = through("dash", Command(script=f"print(r'''{lines}\n{lines}''')", interpreter=("python3",)))
+    assert done.stdout.decode() == f"{lines}\n{lines}\n"
+
+
 def test_pwsh_gets_the_script_on_descriptor_3(tmp_path: Path) -> None:
     """No PowerShell here: a stand-in shows what it would see."""
     seen = tmp_path / "pwsh"
@@ -250,7 +258,8 @@ NASTY = st.text(st.sampled_from("\\'\"nr0147c$`!%* \n\r\t;&|<>(){}~#é\x01\x7f\u
 def test_any_text_reaches_the_script_unchanged(shell: str, texts: list[str], pad: int) -> None:
     argument, value, data = texts
     script = 'printf "%s.%s." "$1" "$V"; cat <<"fleetctl end"\n' + data + "\nfleetctl end\n:" + " " * pad
-    if "fleetctl end" in data.split("\n"):
+    # dash 0.5.12 loses a byte above 127 where a line stops looking like the end mark; from a file just as well.
+    if "fleetctl end" in data.split("\n") or re.search(r"^f[^\x00-\x7f]", data, re.MULTILINE):
         return
     done = through(shell, Command(script=script, args=(argument,), env={"V": value}))
     assert done.stdout == f"{argument}.{value}.{data}\n".encode()
