@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ class App:
         quiet: no progress and no notes; results and errors only.
         verbose: how much more to tell, from 0.
         debug: show tracebacks.
+        aside: takes what is drawn on the terminal out of the way for a question; replaced while a live view is up.
     """
 
     inventory_sources: list[str] = field(default_factory=list)
@@ -32,6 +34,7 @@ class App:
     quiet: bool = False
     verbose: int = 0
     debug: bool = False
+    aside: Callable[[], AbstractContextManager[None]] = nullcontext
     _fleet: Fleet | None = None
 
     def fleet(self) -> Fleet:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from fleetctl.cli.terminal import safe
@@ -48,6 +50,22 @@ class LiveView:
         self._live: Any = None
 
     def __enter__(self) -> Self:
+        self._draw()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Draw nothing within: somebody is asked something at the same terminal. May be called from a thread."""
+        self._live.stop()
+        try:
+            yield
+        finally:
+            self._draw()
+
+    def _draw(self) -> None:
         from rich.live import Live  # noqa: PLC0415 - only where somebody looks
 
         self._live = Live(
@@ -59,10 +77,6 @@ class LiveView:
             redirect_stderr=False,
         )
         self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._live.stop()
 
     def __call__(self, event: Event) -> None:
         """Take note of an event."""

@@ -93,7 +93,10 @@ class WorkOptions:
             identity_file=self.identity,
             key_exchange=self.key_exchange,
             credentials=credentials(
-                fleet, ask_password=self.ask_pass, ask_become_password=self.ask_become_pass
+                click.get_current_context().ensure_object(App),
+                fleet,
+                ask_password=self.ask_pass,
+                ask_become_password=self.ask_become_pass,
             ),
         )
 

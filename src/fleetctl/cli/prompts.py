@@ -10,6 +10,7 @@ import click
 from fleetctl.errors import NeedsConfirmation
 
 if TYPE_CHECKING:
+    from fleetctl.cli.app import App
     from fleetctl.fleet import Fleet
     from fleetctl.transport.protocol import Credentials
 
@@ -36,18 +37,23 @@ def confirm(question: str, *, yes: bool, act: str = "this changes hosts") -> Non
 
 
 def credentials(
-    fleet: Fleet, *, ask_password: bool = False, ask_become_password: bool = False
+    app: App, fleet: Fleet, *, ask_password: bool = False, ask_become_password: bool = False
 ) -> Credentials:
-    """Return where passwords come from: environment, the project's command, keyring, and the person at the terminal."""
+    """Return where passwords come from: environment, the project's command, keyring, and the person at the terminal.
+
+    What the flags say will be needed is asked for now; a passphrase that turns out to be needed, when it is.
+    """
     from fleetctl.transport.credentials import ChainCredentials  # noqa: PLC0415
 
-    return ChainCredentials(
+    def ask(purpose: str) -> str:
+        with app.aside():
+            return str(click.prompt(purpose, hide_input=True, err=True))
+
+    chain = ChainCredentials(
         command=fleet.project.settings.password_command,
-        prompt=_prompt if sys.stdin.isatty() and sys.stderr.isatty() else None,
+        prompt=ask if sys.stdin.isatty() and sys.stderr.isatty() else None,
         ask_password=ask_password,
         ask_become_password=ask_become_password,
     )
-
-
-def _prompt(purpose: str) -> str:
-    return str(click.prompt(purpose, hide_input=True, err=True))
+    chain.prepare()
+    return chain

@@ -9,7 +9,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -19,6 +18,7 @@ from fleetctl.engine.events import Event, Note, Observer
 
 if TYPE_CHECKING:
     from fleetctl.cli.app import App
+    from fleetctl.cli.live import LiveView
     from fleetctl.engine.order import RunResult
 
 __all__ = ["carry_out"]
@@ -50,11 +50,15 @@ def carry_out(
     control = Control()
     view = _view(app, title) if draw else None
     with contextlib.ExitStack() as stack:
-        tell = stack.enter_context(view) if view is not None else _notes(app)
+        tell: Observer = _notes(app)
+        if view is not None:
+            tell = stack.enter_context(view)
+            app.aside = view.aside
+            stack.callback(setattr, app, "aside", contextlib.nullcontext)
         return asyncio.run(_with_signals(start([tell, *observers], control), control, tell))
 
 
-def _view(app: App, title: str) -> AbstractContextManager[Observer] | None:
+def _view(app: App, title: str) -> LiveView | None:
     if app.quiet or not sys.stderr.isatty():
         return None
     from rich.console import Console  # noqa: PLC0415 - only where somebody looks
