@@ -88,11 +88,12 @@ async def test_a_time_limit_round_a_command_ends_it(place) -> None:
 async def test_a_connection_lost_while_running_is_told(ssh) -> None:
     sink = Started()
     async with ssh.connected() as connection:
-        task = asyncio.ensure_future(connection.exec(Command(script="echo $PPID; sleep 300"), sink))
+        task = asyncio.ensure_future(connection.exec(Command(script="echo $PPID $$; exec sleep 300"), sink))
         await asyncio.wait_for(sink.event.wait(), 20)
-        server = int(sink.out)
+        server, left_behind = map(int, sink.out.split())
         assert "sshd" in Path(f"/proc/{server}/cmdline").read_text()
         os.kill(server, signal.SIGKILL)
+        os.kill(left_behind, signal.SIGKILL)
         with pytest.raises(ExecFailed) as caught:
             await asyncio.wait_for(task, 20)
         assert caught.value.reason is Reason.CONNECTION_LOST
