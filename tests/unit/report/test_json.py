@@ -17,7 +17,7 @@ TEXT = st.text(st.characters())
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
     lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner),
-    max_leaves=30,
+    max_leaves=12,
 )
 
 
@@ -67,7 +67,7 @@ def test_the_document_ends_with_a_newline() -> None:
     assert file.getvalue() == '{\n "a": [\n  1\n ]\n}\n'
 
 
-@given(rows=st.lists(st.dictionaries(TEXT, JSON)))
+@given(rows=st.lists(st.dictionaries(TEXT, JSON, max_size=3), max_size=3))
 def test_json_lines_are_one_object_a_line(rows: list[dict[str, Any]]) -> None:
     file = io.StringIO()
     JsonLines().write(Telling(data=None, rows=rows, columns=()), file)
