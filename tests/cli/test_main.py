@@ -161,6 +161,14 @@ def test_quiet_leaves_results_and_errors_only(fleetctl: Any) -> None:
     assert done.stderr.startswith("Failed[exit-code] web-1: exit code 3")
 
 
+def test_verbose_tells_how_each_host_ended_and_twice_every_step(fleetctl: Any) -> None:
+    assert "web-1" not in fleetctl("run", "web", "--", "true").stderr
+    told = fleetctl("-v", "run", "web", "--", "true").stderr.splitlines()
+    assert {line.split(" ", 1)[1] for line in told[:3]} == {f"web-{n} Success" for n in (1, 2, 3)}
+    told = fleetctl("run", "-vv", "web-1", "--", "exit 3").stderr.splitlines()
+    assert told[:3] == ["web-1 connecting", "web-1 started", "1: web-1 Failed exit code 3"]
+
+
 def test_a_reader_that_has_gone_is_no_error(start: Any, project: Path) -> None:
     child = start("run", "web", "--", "seq 100000")
     child.stdout.close()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from fleetctl.engine.control import Control
-from fleetctl.engine.events import Event, Note, Observer
+from fleetctl.engine.events import Event, HostConnecting, HostEnded, HostStarted, Note, Observer
 
 if TYPE_CHECKING:
     from fleetctl.cli.app import App
@@ -76,9 +76,22 @@ def _leave() -> NoReturn:
 
 
 def _notes(app: App) -> Observer:
+    """Tell notes as plain lines; with `-v` also how each host ended, with `-vv` every step of it."""
+    done = 0
+
     def observe(event: Event) -> None:
+        nonlocal done
         if isinstance(event, Note):
             app.note(event.text)
+        elif isinstance(event, HostEnded):
+            done += 1
+            if app.verbose:
+                outcome = event.outcome
+                app.note(f"{done}: {outcome.host} {outcome.status_details} {outcome.message}".rstrip())
+        elif app.verbose > 1 and isinstance(event, HostConnecting):
+            app.note(f"{event.host.name} connecting" + (f", attempt {event.attempt}" * (event.attempt > 1)))
+        elif app.verbose > 1 and isinstance(event, HostStarted):
+            app.note(f"{event.host.name} started")
 
     return observe
 

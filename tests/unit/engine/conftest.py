@@ -53,7 +53,7 @@ class Fleet:
     killed: list[str] = field(default_factory=list)
     closed: bool = False
 
-    async def connect(self, host: Host) -> Conn:
+    async def connect(self, host: Host, *, on_answer: Any = None) -> Conn:
         script = self.scripts[host.name]
         number = self.attempts[host.name] = self.attempts.get(host.name, 0) + 1
         self.connecting += 1

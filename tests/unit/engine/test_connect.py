@@ -28,10 +28,13 @@ class Door:
     ways: list[Any]
     tried: int = 0
     closed: int = 0
+    answers: bool = False
     options: list[TransportOptions] = field(default_factory=list)
 
-    async def connect(self, host: Host) -> Any:
+    async def connect(self, host: Host, *, on_answer: Any = None) -> Any:
         self.tried += 1
+        if self.answers and on_answer:
+            on_answer()
         way = self.ways.pop(0) if self.ways else None
         if isinstance(way, BaseException):
             raise way
@@ -124,7 +127,7 @@ async def test_an_unknown_transport_is_an_error_with_a_suggestion() -> None:
 
 
 async def test_a_silent_host_gives_up_its_place_to_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connect, "_SLOW_AFTER", 0.02)
+    monkeypatch.setattr(connect, "_SILENT_AFTER", 0.02)
     made, _ = connector(3600, connect_concurrency=1)
     silent = asyncio.create_task(made.open(HOST))
     await asyncio.sleep(0)
@@ -135,6 +138,18 @@ async def test_a_silent_host_gives_up_its_place_to_another(monkeypatch: pytest.M
         await silent
     assert await made.open(HOST) == "connected"
     assert made._places._value == 1
+
+
+async def test_a_slow_host_that_has_answered_keeps_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connect, "_SILENT_AFTER", 0.02)
+    made, door = connector(0.2, connect_concurrency=1)
+    door.answers = True
+    slow = asyncio.create_task(made.open(HOST))
+    await asyncio.sleep(0)
+    other = asyncio.create_task(made.open(HOST))
+    await asyncio.sleep(0.1)
+    assert door.tried == 1
+    assert [await slow, await other] == ["connected"] * 2
 
 
 async def test_places_come_back_however_connecting_ends() -> None:
