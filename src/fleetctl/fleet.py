@@ -213,8 +213,10 @@ class Fleet:
         }
         values |= {key: value for key, value in given.items() if value not in (None, ())}
         config = values["ssh_config"]
-        if config is not None and not config.is_file():
-            raise UsageError(f"there is no file {config}", hint="named by --ssh-config, or ssh.config in fleetctl.yaml")
+        if config is not None and not config.exists():
+            raise UsageError(
+                f"there is no file {config}", hint="named by --ssh-config, or ssh.config in fleetctl.yaml"
+            )
         return TransportOptions(**values)
 
     def _hosts_of_run(self, kind: str, run: str) -> list[str]:

@@ -16,8 +16,9 @@ from fleetctl.transport.protocol import Connection, Transport, TransportOptions,
 
 __all__ = ["Connector"]
 
-# A handshake that has not come to its end by then is waiting for a silent host, not using a CPU: its place goes to another.
-_SLOW_AFTER = 1.0
+# A host that has said nothing by then may be a black hole: its place goes to another. One that has answered keeps it,
+# however slow it is, for what follows costs CPU on both sides.
+_SILENT_AFTER = 1.0
 # Transports end their first attempt by themselves, with a reason; this much later it is cut off.
 _GRACE = 2.0
 
@@ -76,11 +77,11 @@ class Connector:
                 held = False
                 self._places.release()
 
-        timer = asyncio.get_running_loop().call_later(_SLOW_AFTER, give_up_place)
+        timer = asyncio.get_running_loop().call_later(_SILENT_AFTER, give_up_place)
         limit = asyncio.timeout_at(attempts.deadline())
         try:
             async with limit:
-                return await self.transport(host.transport).connect(host)
+                return await self.transport(host.transport).connect(host, on_answer=timer.cancel)
         except (Unreachable, FleetError):
             raise
         except Exception as exc:  # a transport that breaks its promise must not end the other hosts' run

@@ -82,7 +82,7 @@ class Session:
 
     def becoming(self, become: Become | None) -> Become | None:
         """Return `become`, or None where it would change nothing: the login user is that user already."""
-        if become is not None and self.host.user == become.user and self.host.transport != "local":
+        if become is not None and self.host.user == become.user:
             return None
         return become
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
+from dataclasses import replace
 
 import asyncssh
 
@@ -39,7 +41,7 @@ class AsyncSsh:
         self._dialer = Dialer(options)
         self._tunnels = Tunnels(self._targets, dial=self._dial)
 
-    async def connect(self, host: Host) -> SshConnection:
+    async def connect(self, host: Host, *, on_answer: Callable[[], None] | None = None) -> SshConnection:
         """Open a connection.
 
         Raises:
@@ -48,9 +50,10 @@ class AsyncSsh:
         """
         target = await self._targets.resolve(host)
         if not target.hops:
-            link = await self._dial(target, None)
+            link = await self._dialer.dial(target, on_answer=on_answer)
         else:
             link = await self._dial_through(target)
+        host = host if host.user == target.user else replace(host, user=target.user)
         return SshConnection(host, link, dialer=self._dialer, credentials=self._options.credentials)
 
     async def _dial_through(self, target: Target) -> Link:

@@ -44,6 +44,8 @@ class Link(asyncssh.SSHClientConnection):
             super().data_received(data, datatype)
             if self.get_extra_info("server_version"):
                 attempt.stage = Stage.KEY_EXCHANGE
+                if attempt.on_answer is not None:
+                    attempt.on_answer()
             return
         super().data_received(data, datatype)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import asyncssh
@@ -41,7 +41,9 @@ class Dialer:
         self._lookups = Lookups()
         self._proxies: dict[Link, Proxy] = {}
 
-    async def dial(self, target: Target, *, via: Link | None = None) -> Link:
+    async def dial(
+        self, target: Target, *, via: Link | None = None, on_answer: Callable[[], None] | None = None
+    ) -> Link:
         """Open and log in, within the connect timeout.
 
         Raises:
@@ -49,6 +51,7 @@ class Dialer:
             CredentialError: a key named on the command line cannot be used.
         """
         attempt = self._attempt(target)
+        attempt.on_answer = on_answer
         try:
             async with asyncio.timeout(attempt.timeout):
                 return await self._dial(target, attempt, via=via, first=())

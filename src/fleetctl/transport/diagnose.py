@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -55,6 +56,7 @@ class Attempt:
         tried: what was offered to log in, in words.
         accepts: login methods that the server takes, as it told.
         refused: why the host key or a credential was refused, found while connecting.
+        on_answer: called once when the host's version line has come.
     """
 
     host: Host
@@ -67,6 +69,7 @@ class Attempt:
     tried: list[str] = field(default_factory=list)
     accepts: tuple[str, ...] = ()
     refused: Unreachable | None = None
+    on_answer: Callable[[], None] | None = None
 
     @property
     def place(self) -> str:

@@ -52,7 +52,12 @@ class FabricSsh:
         self.spare = ThreadPoolExecutor(_SPARE_THREADS, thread_name_prefix="fabric-spare")
         self._hops: dict[tuple[str, ...], asyncio.Task[FabricConnection]] = {}
 
-    async def connect(self, host: Host) -> FabricConnection:
+    async def connect(
+        self,
+        host: Host,
+        *,
+        on_answer: Callable[[], None] | None = None,  # noqa: ARG002 - a thread cannot tell
+    ) -> FabricConnection:
         """Open a connection; see `fleetctl.transport.protocol.Transport.connect`."""
         return await self._open(host, seen=())
 
@@ -66,6 +71,7 @@ class FabricSsh:
         target = await self._targets.resolve(host)
         hop = await self._hop(target.hops, seen=(host.name, *seen)) if target.hops else None
         dial = Dial(target, options=self.options, identities=self._identities, hop=hop and hop.fabric)
+        host = host if host.user == target.user else replace(host, user=target.user)
         return FabricConnection(host, transport=self, connection=await self._dial(dial))
 
     async def close(self) -> None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import pwd
 import signal
 import tty
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Final, Protocol
 
@@ -36,12 +37,25 @@ class Local:
     def __init__(self, options: TransportOptions) -> None:
         self._options = options
 
-    async def connect(self, host: Host) -> LocalConnection:
+    async def connect(
+        self,
+        host: Host,
+        *,
+        on_answer: Callable[[], None] | None = None,  # noqa: ARG002 - nobody to wait for
+    ) -> LocalConnection:
         """Return a connection; there is nothing that could fail."""
-        return LocalConnection(host, self._options)
+        return LocalConnection(replace(host, user=_me()), self._options)
 
     async def close(self) -> None:
         """Do nothing: hosts share nothing here."""
+
+
+def _me() -> str:
+    """Return who this process acts as, whatever its environment says."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:  # a container's uid without a name
+        return str(os.geteuid())
 
 
 class LocalConnection:

@@ -7,6 +7,7 @@ both and one line under `[project.entry-points."fleetctl.transports"]`; `tests/c
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -68,7 +69,11 @@ class OutputSink(Protocol):
 
 
 class Connection(Protocol):
-    """One open connection to one host."""
+    """One open connection to one host.
+
+    Attributes:
+        host: the host; its `user` is who is really logged in.
+    """
 
     host: Host
 
@@ -89,8 +94,13 @@ class Connection(Protocol):
 class Transport(Protocol):
     """One way to reach hosts. Made once a run as `Class(options)`."""
 
-    async def connect(self, host: Host) -> Connection:
+    async def connect(self, host: Host, *, on_answer: Callable[[], None] | None = None) -> Connection:
         """Open a connection within `options.connect_timeout` seconds.
+
+        Args:
+            host: where to.
+            on_answer: to be called, from the event loop, when the host first says something: it is alive, and what
+                follows costs both sides CPU. A transport that cannot tell never calls it.
 
         Raises:
             Unreachable: always this and nothing else, whatever went wrong with this host.
