@@ -78,6 +78,8 @@ def _keep(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
 
 def _shared_options() -> list[click.Option]:
     return [
+        # Scripts may say it everywhere; where something is asked, the command has an option of its own that shows in its help.
+        click.Option(["-y", "--yes"], is_flag=True, expose_value=False, hidden=True),
         click.Option(
             ["-i", "--inventory"],
             multiple=True,

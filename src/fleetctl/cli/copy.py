@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fleetctl.cli import complete
 from fleetctl.cli.app import App, FleetGroup, pass_app
 from fleetctl.cli.options import WorkOptions, output_options, work_options, yes_option
 from fleetctl.errors import UsageError
@@ -51,7 +52,7 @@ def copy() -> None:
 
 
 @copy.command(epilog=EPILOG)
-@click.argument("targets")
+@click.argument("targets", shell_complete=complete.targets)
 @click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SOURCE...")
 @click.argument("destination", metavar="DEST")
 @click.option(
@@ -120,7 +121,7 @@ def push(
 
 
 @copy.command(epilog=EPILOG)
-@click.argument("targets")
+@click.argument("targets", shell_complete=complete.targets)
 @click.argument("source")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), metavar="DEST-DIR")
 @click.option("--dry-run", is_flag=True, help="Show hosts and where files would go; touch no host.")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fleetctl.cli import complete
 from fleetctl.cli.app import App, FleetCommand, pass_app
 from fleetctl.cli.options import WorkOptions, output_options, work_options
 from fleetctl.errors import FleetError
@@ -40,7 +41,7 @@ _COLOURS = {"ok": "green", "info": "cyan", "warn": "yellow", "fail": "red"}
 
 
 @click.command(cls=FleetCommand, epilog=EPILOG)
-@click.argument("targets", required=False)
+@click.argument("targets", required=False, shell_complete=complete.targets)
 @click.option(
     "-b",
     "--become/--no-become",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fleetctl.cli import complete
 from fleetctl.cli.app import App, FleetGroup, pass_app
 from fleetctl.cli.options import output_options
 
@@ -56,7 +57,7 @@ def list_(app: App, format_: str, output: Path | None) -> None:
 
 
 @document.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete.documents)
 @pass_app
 def show(app: App, name: str) -> None:
     """Print NAME as it is written."""
@@ -68,7 +69,7 @@ def show(app: App, name: str) -> None:
 
 
 @document.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete.documents)
 @output_options("table", "json", "yaml")
 @pass_app
 def describe(app: App, name: str, format_: str, output: Path | None) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fleetctl.cli import complete
 from fleetctl.cli.app import App, FleetGroup, pass_app
 from fleetctl.cli.options import output_options, selection_options
 from fleetctl.cli.trust import trust
@@ -46,7 +47,7 @@ hosts.add_command(trust)
 
 
 @hosts.command("list")
-@click.argument("selector", default="all")
+@click.argument("selector", default="all", shell_complete=complete.targets)
 @selection_options
 @output_options("table", "json", "jsonl", "yaml", "csv", "names")
 @pass_app

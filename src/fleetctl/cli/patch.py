@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fleetctl.cli import complete
 from fleetctl.cli.app import App, FleetCommand, FleetGroup, pass_app
 from fleetctl.cli.options import WorkOptions, output_options, work_options, yes_option
 
@@ -52,7 +53,7 @@ def patch() -> None:
 
 
 @patch.command(cls=FleetCommand, epilog=SCAN_EPILOG)
-@click.argument("targets")
+@click.argument("targets", shell_complete=complete.targets)
 @click.option("-b", "--become/--no-become", default=None, help="Look as root, or as the login user.")
 @click.option(
     "--severity",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fleetctl.cli import complete
 from fleetctl.cli.app import App, FleetCommand, pass_app
 from fleetctl.cli.options import WorkOptions, work_options, yes_option
 from fleetctl.cli.output import check_writable
@@ -82,7 +83,7 @@ class _RunCommand(FleetCommand):
 
 
 @click.command(cls=_RunCommand, epilog=EPILOG)
-@click.argument("targets")
+@click.argument("targets", shell_complete=complete.targets)
 @click.argument("command", nargs=-1)
 @click.option(
     "--script",
@@ -90,7 +91,9 @@ class _RunCommand(FleetCommand):
     metavar="FILE",
     help="Run this script; - reads it from stdin.",
 )
-@click.option("--document", metavar="NAME|FILE", help="Run an SSM Command document.")
+@click.option(
+    "--document", metavar="NAME|FILE", shell_complete=complete.documents, help="Run an SSM Command document."
+)
 @click.option(
     "-p",
     "--param",

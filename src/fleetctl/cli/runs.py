@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from fleetctl.cli import complete
 from fleetctl.cli.app import App, FleetGroup, pass_app
 from fleetctl.cli.options import output_options, yes_option
 from fleetctl.errors import NotFoundError, UsageError
@@ -84,7 +85,7 @@ def list_(app: App, limit: int, format_: str, output: Path | None) -> None:
 
 
 @runs.command()
-@click.argument("run")
+@click.argument("run", shell_complete=complete.runs)
 @output_options("table", "json", "jsonl", "yaml", "csv")
 @pass_app
 def show(app: App, run: str, format_: str, output: Path | None) -> None:
@@ -135,7 +136,7 @@ def show(app: App, run: str, format_: str, output: Path | None) -> None:
 
 
 @runs.command("output")
-@click.argument("run")
+@click.argument("run", shell_complete=complete.runs)
 @click.argument("host", required=False)
 @click.option("--stderr", "stderr", is_flag=True, help="What was printed to stderr, instead of stdout.")
 @click.option("--step", help="Only this step of a document.")
@@ -170,7 +171,7 @@ def output_(app: App, run: str, host: str | None, stderr: bool, step: str | None
 
 
 @runs.command()
-@click.argument("run")
+@click.argument("run", shell_complete=complete.runs)
 @click.option(
     "--with-output/--no-output", "with_output", default=True, help="Whether it carries what hosts printed."
 )
@@ -186,7 +187,7 @@ def report(app: App, run: str, with_output: bool, format_: str, output: Path | N
 
 
 @runs.command()
-@click.argument("run", nargs=-1, required=True)
+@click.argument("run", nargs=-1, required=True, shell_complete=complete.runs)
 @yes_option
 @pass_app
 def rm(app: App, run: tuple[str, ...], yes: bool) -> None:  # noqa: FBT001 - the flag itself

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fleetctl.cli import complete
 from fleetctl.cli.app import App, FleetCommand, pass_app
 from fleetctl.cli.options import output_options, selection_options, yes_option
 from fleetctl.errors import HostKeyError
@@ -38,7 +39,7 @@ Exit codes: 0 all are known now, 4 some could not be asked, or offer other keys 
 
 
 @click.command(cls=FleetCommand, epilog=EPILOG)
-@click.argument("selector", default="all")
+@click.argument("selector", default="all", shell_complete=complete.targets)
 @click.option("--replace", is_flag=True, help="Replace keys that have changed.")
 @click.option(
     "--known-hosts",
