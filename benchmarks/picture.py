@@ -9,7 +9,7 @@ from measure import Figures
 
 __all__ = ["draw"]
 
-LEFT, WIDTH, BAR, GAP, HEAD = 190, 430, 18, 6, 44
+LEFT, WIDTH, BAR, GAP, HEAD = 220, 430, 18, 6, 44
 OURS, THEIRS, INK, FAINT = "#1f6feb", "#8b949e", "#24292f", "#57606a"
 PAGE = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '

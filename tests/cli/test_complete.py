@@ -35,7 +35,7 @@ def completed(*words: str, state: Path) -> list[str]:
     }
     done = subprocess.run([FLEETCTL], env=env, capture_output=True, text=True, check=False, cwd=state.parent)
     assert done.stderr == ""
-    return [line.partition(",")[2] for line in done.stdout.splitlines()]
+    return [line.partition(",")[2] for line in done.stdout.splitlines() if line]
 
 
 def test_targets_are_hosts_groups_and_tags(hosts: Path, tmp_path: Path) -> None:
