@@ -43,7 +43,7 @@ def test_every_command_has_help_with_examples(name: str) -> None:
 
 @pytest.mark.parametrize("name", ALL)
 def test_every_flag_says_what_it_does(name: str) -> None:
-    silent = [p.name for p in ALL[name][0].params if isinstance(p, click.Option) and not p.help]
+    silent = [p.name for p in ALL[name][0].params if isinstance(p, click.Option) and not (p.help or p.hidden)]
     assert silent == []
 
 
