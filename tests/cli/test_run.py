@@ -348,6 +348,7 @@ def test_above_a_number_of_hosts_it_asks_and_without_a_terminal_it_refuses(
     assert "--yes" in done.stderr
     assert not (project / "ran").exists()
     assert fleetctl("run", "web", "--yes", "--", "true").code == 0
+    assert fleetctl("-y", "run", "web", "--", "true").code == 0
     assert fleetctl("run", "web", "--limit", "2", "--", "true").code == 0
 
 

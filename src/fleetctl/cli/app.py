@@ -25,6 +25,7 @@ class App:
         quiet: no progress and no notes; results and errors only.
         verbose: how much more to tell, from 0.
         debug: show tracebacks.
+        yes: `--yes` stood before the verb.
         aside: takes what is drawn on the terminal out of the way for a question; replaced while a live view is up.
     """
 
@@ -34,6 +35,7 @@ class App:
     quiet: bool = False
     verbose: int = 0
     debug: bool = False
+    yes: bool = False
     aside: Callable[[], AbstractContextManager[None]] = nullcontext
     _fleet: Fleet | None = None
 
@@ -79,7 +81,7 @@ def _keep(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
 def _shared_options() -> list[click.Option]:
     return [
         # Scripts may say it everywhere; where something is asked, the command has an option of its own that shows in its help.
-        click.Option(["-y", "--yes"], is_flag=True, expose_value=False, hidden=True),
+        click.Option(["-y", "--yes"], is_flag=True, expose_value=False, hidden=True, callback=_keep("yes")),
         click.Option(
             ["-i", "--inventory"],
             multiple=True,

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fleetctl.cli.app import App
 from fleetctl.errors import NeedsConfirmation
 
 if TYPE_CHECKING:
-    from fleetctl.cli.app import App
     from fleetctl.fleet import Fleet
     from fleetctl.transport.protocol import Credentials
 
@@ -29,7 +29,7 @@ def confirm(question: str, *, yes: bool, act: str = "this changes hosts") -> Non
         NeedsConfirmation: there is no terminal to ask at.
         click.Abort: the answer was no.
     """
-    if yes:
+    if yes or click.get_current_context().ensure_object(App).yes:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise NeedsConfirmation(f"{act}, and there is no terminal to ask at", hint="add --yes if you mean it")
