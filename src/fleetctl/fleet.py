@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from fleetctl.engine.order import RunResult
     from fleetctl.engine.task import Task
     from fleetctl.hosts import Inventory
+    from fleetctl.patch.conclude import Scanned
     from fleetctl.transport.protocol import TransportOptions
 
 __all__ = ["Fleet"]
@@ -167,6 +168,40 @@ class Fleet:
         options.setdefault("parameters", {"commands": [command.script]})
         options.setdefault("name", "AWS-RunShellScript")
         return asyncio.run(self.fan_out(CommandTask(command=command), hosts, **options))
+
+    def patch_scan(self, hosts: str | Sequence[Host], **options: Any) -> Scanned:
+        """Look at the packages of hosts, judge them by their patch baselines, and keep the compliance report.
+
+        Args:
+            hosts: a selector, or hosts.
+            **options: as `fan_out` takes them.
+
+        Raises:
+            FleetError: fleetctl itself cannot go on; hosts that cannot be judged are in the report as such.
+        """
+        from fleetctl.patch.scan import DOCUMENT, ScanTask  # noqa: PLC0415
+
+        options.setdefault("parameters", {"Operation": "Scan"})
+        self.reports_folder("compliance")
+        return self.conclude_scan(asyncio.run(self.fan_out(ScanTask(), hosts, name=DOCUMENT, **options)))
+
+    def conclude_scan(self, run: RunResult) -> Scanned:
+        """Judge a run of `ScanTask`, and keep the compliance report.
+
+        Raises:
+            StateFolderError: it cannot be kept.
+        """
+        from fleetctl.patch.conclude import conclude  # noqa: PLC0415
+
+        return conclude(run, self.reports_folder("compliance"))
+
+    def reports_folder(self, kind: str) -> Path:
+        """Make and return the folder where reports of a kind are kept.
+
+        Raises:
+            StateFolderError: it cannot be written.
+        """
+        return self.project.state_folder("reports", kind)
 
     def limits(self, **given: Any) -> Limits:
         """Return rate limits: what is given (and not None), else the project's settings.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -84,3 +85,16 @@ def test_a_fleet_without_hosts_says_how_to_get_some(tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(NotFoundError, match="no inventory here"):
         Fleet.open(state=tmp_path / "state").select("all")
+
+
+def test_a_patch_scan_is_kept_and_judged_like_the_one_of_the_command_line(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    scanned = fleet.patch_scan("web-1")
+    assert scanned.path == tmp_path / ".fleetctl/reports/compliance" / f"{scanned.run.run_id}.json"
+    assert json.loads(scanned.path.read_text()) == scanned.report
+    judged = [
+        host["ResourceId"] for host in (*scanned.report["ResourceSummaries"], *scanned.report["Unscanned"])
+    ]
+    assert judged == ["web-1"]
+    assert scanned.exit_code in {0, 3, 5}  # whatever this machine lacks, or cannot tell

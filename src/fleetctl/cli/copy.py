@@ -233,7 +233,7 @@ def _carry_out(
     show_problems(result.report["Invocations"])
     if not app.quiet:
         show_summary(result.report, seconds=time.monotonic() - begun)
-    if code := exit_code(result.outcomes, interrupted=result.status == "Cancelled"):
+    if code := exit_code(result.outcomes, interrupted=result.interrupted):
         raise SystemExit(code)
 
 

@@ -75,18 +75,12 @@ def patch() -> None:
 @pass_app
 def scan(app: App, /, targets: str, work: WorkOptions, **given: Any) -> None:
     """Look at the packages of TARGETS, and report what they lack by their patch baseline."""
-    from fleetctl.compliance.report import keep, report_json  # noqa: PLC0415
-    from fleetctl.engine.report import exit_code  # noqa: PLC0415
-    from fleetctl.patch.report import scan_exit_code, scan_report  # noqa: PLC0415
-
     fleet = app.fleet()
-    folder = fleet.project.state_folder("reports", "compliance")
+    fleet.reports_folder("compliance")  # before the scan: a report that cannot be kept is no use
     begun = time.monotonic()
     result = _carry_out(app, fleet, _task(given), work=work, targets=targets, comment=given["comment"])
-    verdict = scan_report(result.outcomes, run_id=result.run_id)
-    report = report_json(verdict)
-    path = keep(report, folder)
-    shown = _of_severity(report, given["severity"])
+    scanned = fleet.conclude_scan(result)
+    shown = _of_severity(scanned.report, given["severity"])
     if given["format_"] == "table" and given["output"] is None:
         _show_tables(shown)
     else:
@@ -94,10 +88,9 @@ def scan(app: App, /, targets: str, work: WorkOptions, **given: Any) -> None:
         from fleetctl.patch.telling import tell_scan  # noqa: PLC0415
 
         write(tell_scan(shown), "json" if given["format_"] == "table" else given["format_"], given["output"])
-    _show_end(app, result, report, path=path, seconds=time.monotonic() - begun)
-    run_code = exit_code(result.outcomes, interrupted=result.status == "Cancelled")
-    if code := scan_exit_code(verdict, run_code):
-        raise SystemExit(code)
+    _show_end(app, result, scanned.report, path=scanned.path, seconds=time.monotonic() - begun)
+    if scanned.exit_code:
+        raise SystemExit(scanned.exit_code)
 
 
 def _task(given: Mapping[str, Any]) -> ScanTask:
