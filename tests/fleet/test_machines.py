@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from lab.bases import PASSWORDS
@@ -14,6 +15,17 @@ def test_each_machine_has_a_name_and_a_boot_of_its_own(deb12: Machine, deb13: Ma
     machines = [deb12, deb13, tiny]
     assert [machine.output("hostname") for machine in machines] == ["deb12", "deb13", "tiny"]
     assert len({machine.boot_id() for machine in machines}) == 3
+
+
+def test_no_two_machines_share_a_control_group(deb12: Machine, deb13: Machine) -> None:
+    groups = [
+        {
+            line.partition("::")[2]
+            for line in Path(f"/proc/{machine._init()[0]}/cgroup").read_text().splitlines()
+        }
+        for machine in (deb12, deb13)
+    ]
+    assert groups[0] & groups[1] <= {""}
 
 
 def test_machines_reach_each_other_and_nothing_outside(deb12: Machine, deb13: Machine) -> None:

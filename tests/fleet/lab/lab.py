@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import IO, Final
 
-from lab import aptrepo, bases, cache, debian, tiny
+from lab import aptrepo, bases, cache, cgroups, debian, tiny
 from lab.firmware import pull_the_plug
 from lab.keys import new_key, public_key
 from lab.machine import Machine
@@ -108,6 +108,7 @@ class Lab:
         """Switch a host off and forget it."""
         self._switch_off(machine.name)
         self.network.detach(machine.name)
+        cgroups.remove(machine.namespace)
         _unmount(machine.overlay)
         shutil.rmtree(machine.overlay)
 
@@ -171,6 +172,7 @@ def _clear(network: Network, folder: Path) -> None:
         if alive(who := state.read_text()):
             pull_the_plug(int(who.partition(":")[0]))
     network.clear()
+    cgroups.remove(network.namespace("*"))
     for overlay in folder.glob("hosts/*"):
         _unmount(overlay)
     shutil.rmtree(folder, ignore_errors=True)
