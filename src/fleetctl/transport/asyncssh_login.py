@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import asyncssh
 
@@ -15,8 +17,15 @@ from fleetctl.transport.asyncssh_target import NamedKey, Target
 from fleetctl.transport.diagnose import Attempt
 from fleetctl.transport.keys import AgentKeys, KeyFileError, Keys, default_files, fresh
 from fleetctl.transport.protocol import Credentials, Unreachable
+from fleetctl.transport.shared import Shared
 
 __all__ = ["Identities", "Login"]
+
+_Slot: TypeAlias = tuple[Path, tuple[Path, ...], str | None]
+
+
+def _slot(path: Path, target: Target) -> _Slot:
+    return path, target.settings.certificate_files, target.settings.identity_agent
 
 
 class Identities:
@@ -30,10 +39,9 @@ class Identities:
         self.credentials = credentials
         self.keys = Keys(credentials)
         self._agents: dict[str, AgentKeys] = {}
-        self._loading = asyncio.Lock()
-        self._found: dict[
-            tuple[Path, tuple[Path, ...], str | None], Sequence[asyncssh.SSHKeyPair] | KeyFileError
-        ] = {}
+        self._asking = asyncio.Lock()
+        self._found: Shared[_Slot, Sequence[asyncssh.SSHKeyPair]] = Shared()
+        self._default: Shared[str | None, Sequence[asyncssh.SSHKeyPair]] = Shared()
 
     def agent(self, path: str | None) -> AgentKeys:
         """Return the agent at a socket; `None` means the one of the environment, empty means none."""
@@ -48,10 +56,7 @@ class Identities:
         Raises:
             KeyFileError: it was tried before, in vain.
         """
-        found = self._found.get((path, target.settings.certificate_files, target.settings.identity_agent))
-        if isinstance(found, KeyFileError):
-            raise found
-        return found
+        return self._found.ready(_slot(path, target))
 
     async def find(self, path: Path, *, target: Target) -> Sequence[asyncssh.SSHKeyPair]:
         """Return the key pairs of a key file, from the file or from the agent that has it unlocked.
@@ -62,17 +67,7 @@ class Identities:
             KeyFileError: it cannot be used.
             CredentialError: the passphrase cannot be asked for.
         """
-        async with self._loading:
-            found = self.ready(path, target=target)
-            if found is None:
-                slot = path, target.settings.certificate_files, target.settings.identity_agent
-                try:
-                    found = await self._find(path, target)
-                except KeyFileError as exc:
-                    self._found[slot] = exc
-                    raise
-                self._found[slot] = found
-            return found
+        return await self._found.get(_slot(path, target), lambda: self._find(path, target))
 
     async def _find(self, path: Path, target: Target) -> Sequence[asyncssh.SSHKeyPair]:
         agent = self.agent(target.settings.identity_agent)
@@ -80,7 +75,10 @@ class Identities:
         held = await agent.holding(public) if public else ()
         if held:  # as OpenSSH: what the agent has unlocked needs no passphrase
             return held
-        file = await asyncio.to_thread(self.keys.load, path, target.settings.certificate_files)
+        certificates = target.settings.certificate_files
+        # One prompt for a passphrase after the other; what needs none waits for nobody.
+        async with self._asking if public else contextlib.nullcontext():
+            file = await asyncio.to_thread(self.keys.load, path, certificates)
         pairs = file.pairs or await agent.holding(file.public)
         if not pairs:
             raise KeyFileError(
@@ -89,8 +87,25 @@ class Identities:
             )
         return pairs
 
+    async def default(self, target: Target) -> Sequence[asyncssh.SSHKeyPair]:
+        """Return the key pairs of the default files, which nobody named; those that cannot be used are passed over."""
+        return await self._default.get(target.settings.identity_agent, lambda: self._find_default(target))
+
+    async def _find_default(self, target: Target) -> Sequence[asyncssh.SSHKeyPair]:
+        found: list[asyncssh.SSHKeyPair] = []
+        for path in default_files():
+            try:
+                # Nobody named them: one with a passphrase is the agent's business, and not asked about.
+                if not await asyncio.to_thread(self.keys.encrypted, path):
+                    found += await self.find(path, target=target)
+            except KeyFileError:
+                continue
+        return found
+
     async def close(self) -> None:
         """Let go of the agents."""
+        await self._default.close()
+        await self._found.close()
         for agent in self._agents.values():
             await agent.close()
 
@@ -170,15 +185,7 @@ class Login:
         return pairs, f"{len(pairs)} agent key{'s' if len(pairs) != 1 else ''}"
 
     async def _default_keys(self) -> tuple[Sequence[asyncssh.SSHKeyPair], str]:
-        found: list[asyncssh.SSHKeyPair] = []
-        for path in default_files():
-            try:
-                # Nobody named them: one with a passphrase is the agent's business, and not asked about.
-                if not await asyncio.to_thread(self._identities.keys.encrypted, path):
-                    found += await self._identities.find(path, target=self._target)
-            except KeyFileError:
-                continue
-        return found, "default keys"
+        return await self._identities.default(self._target), "default keys"
 
     async def password(self) -> str | None:
         """Return the login password, once.

@@ -5,18 +5,23 @@ A key file that asyncssh is given by path costs more at every connection than th
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import copy
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 import asyncssh
 
 from fleetctl.transport.protocol import Credentials
+from fleetctl.transport.shared import Shared
 
 __all__ = ["AgentKeys", "KeyFile", "KeyFileError", "Keys", "default_files", "fresh"]
+
+T = TypeVar("T")
 
 _BEGIN = b"-----BEGIN OPENSSH PRIVATE KEY-----"
 
@@ -89,7 +94,7 @@ class Keys:
         Raises:
             KeyFileError: it cannot be read.
         """
-        if any(known == path for known, _ in self._loaded):
+        if any(known == path for known, _ in list(self._loaded)):  # other threads load more meanwhile
             return b""
         data = _bytes_of(path)
         if b"PRIVATE KEY" not in data:
@@ -213,6 +218,30 @@ def _public_in(data: bytes) -> bytes:
         return b""
 
 
+class _Agent(asyncssh.SSHAgentClient):
+    """An agent whose answers stay with their questions.
+
+    asyncssh leaves the answer to a request that was cancelled (a host's connect timeout) unread in the socket that all
+    connections share: every later host would be given the signature meant for the one before, and be refused.
+    """
+
+    async def get_keys(self, identities: Sequence[bytes] | None = None) -> Sequence[asyncssh.SSHKeyPair]:
+        """Ask for its keys, to the end."""
+        return await _to_the_end(super().get_keys(identities))
+
+    async def sign(self, key_blob: bytes, data: bytes, flags: int = 0) -> bytes:
+        """Have something signed, to the end."""
+        return await _to_the_end(super().sign(key_blob, data, flags))
+
+
+async def _to_the_end(request: Coroutine[Any, Any, T]) -> T:
+    task = asyncio.create_task(request)
+    task.add_done_callback(
+        lambda done: done.cancelled() or done.exception()
+    )  # nobody may be waiting any more
+    return await asyncio.shield(task)
+
+
 class AgentKeys:
     """The keys of an ssh-agent: asked for once, one socket for the whole run.
 
@@ -221,20 +250,20 @@ class AgentKeys:
     """
 
     def __init__(self, path: str) -> None:
-        self._client = asyncssh.SSHAgentClient(path) if path else None
-        self._pairs: tuple[asyncssh.SSHKeyPair, ...] | None = None
+        self._client = _Agent(path) if path else None
+        self._pairs: Shared[None, tuple[asyncssh.SSHKeyPair, ...]] = Shared()
 
     async def pairs(self) -> tuple[asyncssh.SSHKeyPair, ...]:
         """Return its keys; none where it cannot be reached."""
-        if self._pairs is None:
-            found: Sequence[asyncssh.SSHKeyPair] = ()
-            if self._client:
-                try:
-                    found = await self._client.get_keys()
-                except (ValueError, OSError):
-                    found = ()
-            self._pairs = tuple(found)
-        return self._pairs
+        return await self._pairs.get(None, self._ask)
+
+    async def _ask(self) -> tuple[asyncssh.SSHKeyPair, ...]:
+        if self._client is None:
+            return ()
+        try:
+            return tuple(await self._client.get_keys())
+        except (ValueError, OSError):
+            return ()
 
     async def holding(self, public: bytes) -> tuple[asyncssh.SSHKeyPair, ...]:
         """Return the agent's key pairs of that public key, its certificates among them."""
@@ -254,6 +283,7 @@ class AgentKeys:
 
     async def close(self) -> None:
         """Let go of the socket."""
+        await self._pairs.close()
         if self._client:
             self._client.close()
             await self._client.wait_closed()

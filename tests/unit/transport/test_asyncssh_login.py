@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import os
 import subprocess
@@ -15,7 +16,9 @@ from lab.processes import end, start, until
 
 from fleetctl.errors import CredentialError
 from fleetctl.model import Exit, Host, Reason
-from fleetctl.transport.protocol import NoCredentials, Unreachable
+from fleetctl.transport.asyncssh_login import Identities
+from fleetctl.transport.asyncssh_target import Targets
+from fleetctl.transport.protocol import NoCredentials, TransportOptions, Unreachable
 
 OK = (Exit(code=0), b"ok\n", b"")
 
@@ -80,6 +83,24 @@ async def test_default_keys_are_tried_and_an_encrypted_one_is_passed_over_silent
     secrets = Secrets()
     assert await client.run(sshd.host(identity_file=()), "echo ok", credentials=secrets) == OK
     assert "id_ed25519" not in secrets.asked
+
+
+async def test_hosts_that_want_one_key_file_at_once_get_it_in_one_turn_of_the_loop(tmp_path):
+    path = new_key(tmp_path / "key")
+    identities = Identities(NoCredentials())
+    target = await Targets(TransportOptions()).resolve(Host(name="web", identity_file=(str(path),)))
+    turn, got = 0, list[int]()
+
+    async def want() -> None:
+        assert await identities.find(path, target=target)
+        got.append(turn)
+
+    waiting = asyncio.gather(*(want() for _ in range(100)))
+    while not waiting.done():
+        turn += 1
+        await asyncio.sleep(0)
+    await identities.close()
+    assert max(got) - min(got) <= 1
 
 
 async def test_the_agent_s_keys_are_tried_where_none_is_named(sshd, client, agent, monkeypatch):

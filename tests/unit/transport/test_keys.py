@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncssh
 import pytest
 from lab.keys import new_key
 
@@ -165,6 +167,22 @@ async def test_an_encrypted_key_that_the_agent_has_is_found_there(agent, tmp_pat
     view = AgentKeys(agent)
     assert [pair.public_data for pair in await view.holding(public)] == [public]
     assert await view.holding(b"other") == ()
+    await view.close()
+
+
+async def test_a_request_that_is_cancelled_does_not_shift_the_agent_s_answers(agent, tmp_path):
+    path = new_key(tmp_path / "key")
+    add(agent, path)
+    public = asyncssh.read_public_key(f"{path}.pub")
+    view = AgentKeys(agent)
+    (pair,) = await view.pairs()
+    for turns in range(12):  # it is cut off before it is sent, while it is answered, and after
+        cut = asyncio.create_task(pair.sign_async(b"one"))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        cut.cancel()
+        await asyncio.wait([cut])
+        assert public.verify(b"two", await pair.sign_async(b"two"))
     await view.close()
 
 
