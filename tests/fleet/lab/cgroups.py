@@ -29,7 +29,7 @@ def inside(name: str, argv: list[str]) -> list[str]:
 def remove(name: str) -> None:
     """Remove the groups of a machine that is off, or of several: `name` may be a glob. systemd removes its own."""
     until(
-        lambda: not any([_left(group) for group in _groups(name)]),
+        lambda: not any(_left(group) for group in _groups(name)),
         seconds=5,
         what=f"the control groups {name} are empty",
     )
