@@ -133,6 +133,7 @@ def _show(app: App, findings: Sequence[Finding], *, hint: bool) -> None:
     from fleetctl.doctor.model import State  # noqa: PLC0415
     from fleetctl.doctor.telling import group_alike, healthy  # noqa: PLC0415
     from fleetctl.hosts import fold  # noqa: PLC0415
+    from fleetctl.hosts.alike import for_all, who  # noqa: PLC0415
 
     local = [finding for finding in findings if not finding.host]
     of_hosts = [finding for finding in findings if finding.host]
@@ -142,15 +143,14 @@ def _show(app: App, findings: Sequence[Finding], *, hint: bool) -> None:
         count = f" ({len(names)})" if len(names) > 1 else ""
         _line(State.OK, "hosts", f"{fold(names)}{count}", ", ".join(checks), "")
     for group in group_alike(of_hosts):
-        finding, many = group.finding, len(group.subjects)
+        finding, subjects = group.finding, group.subjects
         if finding.state is not State.OK or app.verbose:
-            count = f" ({many})" if many > 1 else ""
             _line(
                 finding.state,
                 finding.check,
-                f"{fold(group.subjects)}{count}",
+                who(subjects),
                 finding.message,
-                finding.remedy,
+                for_all(finding.remedy, subjects),
             )
     sys.stdout.flush()
     counts = Counter(finding.state for finding in findings)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ import click
 
 from fleetctl.cli.terminal import safe
 from fleetctl.hosts import fold
+from fleetctl.hosts.alike import for_all, general, who
 from fleetctl.report.protocol import StoredText
 from fleetctl.run.grouping import OutputGroup, diff, group_by_output
 from fleetctl.store.runs import RunFolder
@@ -31,16 +31,12 @@ _COLOURS = {
     "Skipped": "cyan",
 }
 
-# Addresses with or without a port, and fingerprints of keys.
-_DIFFERS = re.compile(
-    r"\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?|\[[0-9A-Fa-f:.%\w]*:[^\]]*\](?::\d+)?|SHA256:[\w+/=]+"
-)
 _LONG_LINE = 1 << 20
 
 
 def show_grouped(folder: RunFolder, invocations: Sequence[Mapping[str, Any]]) -> None:
     """Write each different output once, under the folded names of its hosts, the largest group last: nearest to the eye."""
-    for group in reversed(group_by_output(invocations)):
+    for group in sorted(group_by_output(invocations), key=lambda group: len(group.hosts)):
         _header(group)
         host = group.hosts[0]
         _copy(folder.output_files(host, "stdout"))
@@ -79,28 +75,14 @@ def show_problems(invocations: Sequence[Mapping[str, Any]]) -> None:
     for item in invocations:
         if item["Status"] != "Success":
             texts = (item.get(key, "") for key in ("Status", "Reason", "Message", "Hint"))
-            alike.setdefault(tuple(_general(text, item["InstanceId"]) for text in texts), []).append(item)
+            alike.setdefault(tuple(general(text, item["InstanceId"]) for text in texts), []).append(item)
     for items in alike.values():
         first, names = items[0], [item["InstanceId"] for item in items]
         status, reason = first["Status"], first.get("Reason")
         label = click.style(f"{status}[{reason}]" if reason else status, fg=_COLOURS.get(status), bold=True)
-        many = len(names) > 1
-        who = f"{fold(names)} ({len(names)} hosts), such as {names[0]}" if many else names[0]
-        click.echo(f"{label} {who}: {safe(first.get('Message', ''))}", err=True)
-        hint = first.get("Hint", "")
-        if many:  # a remedy such as `hosts trust web-1` is meant for all of them
-            hint = f"'{fold(names)}'".join(_name(names[0]).split(hint))
-        for line in hint.splitlines():
+        click.echo(f"{label} {who(names)}: {safe(first.get('Message', ''))}", err=True)
+        for line in for_all(first.get("Hint", ""), names).splitlines():
             click.echo(f"  {click.style('hint', fg='cyan')}: {safe(line)}", err=True)
-
-
-def _general(text: str, host: str) -> str:
-    """Return a text without what differs from host to host: its name, addresses, fingerprints."""
-    return _DIFFERS.sub("*", _name(host).sub("{}", text))
-
-
-def _name(host: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<![\w.-]){re.escape(host)}(?![\w-]|\.\w)")
 
 
 def show_summary(report: Mapping[str, Any], *, seconds: float) -> None:

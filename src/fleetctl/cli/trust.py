@@ -17,8 +17,7 @@ from fleetctl.errors import HostKeyError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fleetctl.model import Host
-    from fleetctl.transport.protocol import TransportOptions
+    from fleetctl.transport.protocol import TransportOptions, Unreachable
     from fleetctl.transport.trust import OfferedKey, Scan
 
 __all__ = ["trust"]
@@ -167,15 +166,21 @@ def _failure_of(one: Scan) -> dict[str, Any]:
 
 
 def _tell_failures(scans: Sequence[Scan]) -> None:
-    failed: dict[str, list[tuple[Host, str]]] = {}
+    from fleetctl.cli.terminal import safe  # noqa: PLC0415
+    from fleetctl.hosts.alike import for_all, general, who  # noqa: PLC0415
+
+    alike: dict[tuple[str, ...], list[tuple[str, Unreachable]]] = {}
     for one in scans:
         if one.failed:
-            failed.setdefault(one.failed.reason.value, []).append((one.host, one.failed.message))
-    for reason, hosts in sorted(failed.items()):
-        for host, message in hosts:
-            click.echo(
-                f"{click.style(f'Unreachable[{reason}]', fg='magenta')} {host.name}: {message}", err=True
-            )
+            name, why = one.host.name, one.failed
+            texts = (why.reason.value, general(why.message, name), general(why.hint, name))
+            alike.setdefault(texts, []).append((name, why))
+    for (reason, *_), hosts in sorted(alike.items()):
+        names, why = [name for name, _ in hosts], hosts[0][1]
+        label = click.style(f"Unreachable[{reason}]", fg="magenta")
+        click.echo(f"{label} {who(names)}: {safe(why.message)}", err=True)
+        for line in for_all(why.hint, names).splitlines():
+            click.echo(f"  {click.style('hint', fg='cyan')}: {safe(line)}", err=True)
 
 
 def _complain(scans: Sequence[Scan], *, replace: bool) -> None:

@@ -116,7 +116,7 @@ async def _shell(connection: Connection) -> list[Finding]:
                 State.FAIL,
                 f"a command does not run through its sh ({how}){said}",
                 "look at the login shell and what its start-up files print or do: "
-                f"ssh {host.target} sh -c 'echo ok'",
+                f"{_by_hand(host)} sh -c 'echo ok'",
             )
         ]
     return [
@@ -124,6 +124,11 @@ async def _shell(connection: Connection) -> list[Finding]:
         _space(host, values),
         _clock(host, values, begun=begun, ended=time.time()),
     ]
+
+
+def _by_hand(host: Host) -> str:
+    port = f"-p {host.port} " if host.port else ""
+    return f"ssh {port}{host.user + '@' if host.user else ''}{host.target}"
 
 
 def _space(host: Host, values: dict[str, list[str]]) -> Finding:

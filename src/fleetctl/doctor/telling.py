@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fleetctl.doctor.model import Finding, State, exit_code
+from fleetctl.hosts.alike import general
 from fleetctl.report.protocol import Case, Telling
 
 __all__ = ["Group", "group_alike", "healthy", "tell"]
@@ -22,7 +23,7 @@ class Group:
 
 
 def group_alike(findings: Sequence[Finding]) -> list[Group]:
-    """Put together what is the same but for the host's name; the order of first appearance is kept."""
+    """Put together what is the same but for the host's name, address and key; the order of first appearance is kept."""
     alike: dict[tuple[Any, ...], list[Finding]] = {}
     for finding in findings:
         name = finding.subject
@@ -30,7 +31,7 @@ def group_alike(findings: Sequence[Finding]) -> list[Group]:
             (
                 finding.check,
                 finding.state,
-                *(_without(text, name) for text in (finding.message, finding.remedy)),
+                *(general(text, name) for text in (finding.message, finding.remedy)),
             )
             if finding.host
             else (id(finding),)
@@ -40,10 +41,6 @@ def group_alike(findings: Sequence[Finding]) -> list[Group]:
         Group(finding=members[0], subjects=tuple(member.subject for member in members))
         for members in alike.values()
     ]
-
-
-def _without(text: str, name: str) -> str:
-    return text.replace(name, "{host}") if name else text
 
 
 def healthy(findings: Sequence[Finding]) -> dict[tuple[str, ...], list[str]]:
