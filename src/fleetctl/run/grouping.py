@@ -65,8 +65,12 @@ def diff(folder: RunFolder, most_common: OutputGroup, other: OutputGroup) -> Ite
             yield f"(more than {_DIFF_LIMIT >> 20} MB: see the stored output of {group.hosts[0]})"
             return
         texts.append(data.decode(errors="replace").splitlines())
-    before, after = (f"{len(group.hosts)} hosts such as {group.hosts[0]}" for group in (most_common, other))
+    before, after = (_label(group) for group in (most_common, other))
     yield from difflib.unified_diff(texts[0], texts[1], before, after, lineterm="")
+
+
+def _label(group: OutputGroup) -> str:
+    return f"{len(group.hosts)} hosts such as {group.hosts[0]}" if len(group.hosts) > 1 else group.hosts[0]
 
 
 def _beginning(path: Path) -> bytes:

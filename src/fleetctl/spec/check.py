@@ -157,10 +157,15 @@ def _expected(item: dict[str, Any]) -> str:
     if kind == "string_pattern_mismatch":
         return f"text that matches {context['pattern']}"
     if kind in {"too_short", "string_too_short"}:
-        return f"at least {context['min_length']} {'characters' if 'string' in kind else 'entries'}"
+        return f"at least {_counted(context['min_length'], kind)}"
     if kind in {"too_long", "string_too_long"}:
-        return f"at most {context['max_length']} {'characters' if 'string' in kind else 'entries'}"
+        return f"at most {_counted(context['max_length'], kind)}"
     return _EXPECTED.get(kind.split("_")[0], _say(item))
+
+
+def _counted(number: int, kind: str) -> str:
+    one, many = ("character", "characters") if "string" in kind else ("entry", "entries")
+    return f"{number} {one if number == 1 else many}"
 
 
 def _say(item: dict[str, Any]) -> str:
@@ -177,7 +182,7 @@ def _got(item: dict[str, Any], path: Path) -> str:
     if isinstance(value, bool):
         return f", got {str(value).lower()}"
     if isinstance(value, dict | list):
-        return f", got a {'map' if isinstance(value, dict) else 'list'}"
+        return f", got {'a' if value else 'an empty'} {'map' if isinstance(value, dict) else 'list'}"
     text = repr(value)
     return f", got {text if len(text) <= 60 else text[:57] + '...'}"
 

@@ -59,7 +59,7 @@ def test_the_difference_is_a_unified_diff(folder: RunFolder) -> None:
     )
     assert list(diff(folder, groups[0], groups[1])) == [
         "--- 2 hosts such as a",
-        "+++ 1 hosts such as c",
+        "+++ c",
         "@@ -1,2 +1,2 @@",
         " 1",
         "-2",
