@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,7 +31,8 @@ def check_writable(output: Path | None) -> None:
         raise UsageError(f"{output} cannot be written: there is no folder {output.parent}")
     if output.is_dir():
         raise UsageError(f"{output} cannot be written: it is a folder")
-    if not os.access(output.parent, os.W_OK):
+    special = output.exists() and not output.is_file()
+    if not os.access(output if special else output.parent, os.W_OK):
         raise UsageError(f"{output} cannot be written: permission denied")
 
 
@@ -51,14 +53,28 @@ def destination(output: Path | None, *, machine: bool = False) -> Iterator[TextI
         yield sys.stdout
         sys.stdout.flush()
         return
-    temporary = output.with_name(f".{output.name}.{os.getpid()}")
     try:
-        with temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        if (
+            output.exists() and not output.is_file()
+        ):  # /dev/null, a pipe: written to, never put aside for a file
+            with output.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+                yield file
+            return
+        with _replacing(output.resolve()) as file:  # a symbolic link stays one
+            yield file
+    except OSError as exc:
+        raise UsageError(f"{output} cannot be written: {exc.strerror}") from exc
+
+
+@contextmanager
+def _replacing(output: Path) -> Iterator[TextIO]:
+    """Yield a file that takes the place of `output` in the end, under a name that nobody else can have laid out before."""
+    temporary = output.with_name(f".{output.name[:200]}.{secrets.token_hex(8)}")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
             yield file
         temporary.replace(output)
-    except OSError as exc:
-        temporary.unlink(missing_ok=True)
-        raise UsageError(f"{output} cannot be written: {exc.strerror}") from exc
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

@@ -92,6 +92,9 @@ class _Reading:
         )
 
 
+_SHELL_TEXT = re.compile(r"""[\s\x00-\x1f\x7f'`"$;&<>|(){}]|\\(?!\w)""")  # DOMAIN\user is a name
+
+
 class SshConfig:
     """The configuration files of a run.
 
@@ -192,7 +195,7 @@ class SshConfig:
         if criterion in names:
             return _matches_list(names[criterion], value.split(","))
         if criterion == "exec":
-            return self._exec(_expand(value, reading))
+            return self._exec(_for_shell(value, reading))
         raise ConfigError(
             f"'Match {criterion}' is not supported",
             hint="match on host, originalhost, user, localuser, tagged or exec, or give another file with --ssh-config",
@@ -300,6 +303,30 @@ def _expand(text: str, reading: _Reading) -> str:
     return _ENVIRONMENT.sub(lambda found: os.environ.get(found[1], ""), expanded)
 
 
+def _for_shell(text: str, reading: _Reading) -> str:
+    """Expand tokens of a command that a shell of this machine gets.
+
+    Names may come from a dynamic inventory, that is from whoever may name a machine: they must not bring shell text along
+    (CVE-2023-51385; OpenSSH refuses the same characters since 9.6).
+
+    Raises:
+        ConfigError: one does.
+    """
+    names = {
+        "%h": ("address", reading.hostname),
+        "%n": ("address", reading.original),
+        "%k": ("address", reading.original),
+        "%r": ("user", reading.user or ""),
+    }
+    for token, (what, name) in names.items():
+        if token in text and (name.startswith("-") or _SHELL_TEXT.search(name)):
+            raise ConfigError(
+                f"the {what} {name!r} holds what a shell would act upon, and ProxyCommand or Match exec gives it to one",
+                hint=f"correct the {what} in the inventory",
+            )
+    return _expand(text, reading)
+
+
 def _paths(groups: Iterable[tuple[str, ...]], reading: _Reading) -> tuple[Path, ...]:
     words = [word for group in groups for word in group]
     return tuple(Path(_expand(word, reading)).expanduser() for word in words if word.lower() != "none")
@@ -340,7 +367,7 @@ def _settings(reading: _Reading) -> Settings:
         identities_only=on("identitiesonly"),
         identity_agent=str(Path(_expand(agent, reading)).expanduser()) if agent else agent,
         proxy_jump=_expand(text("proxyjump") or "", reading) or None,
-        proxy_command=_expand(command, reading) if command else None,
+        proxy_command=_for_shell(command, reading) if command else None,
         user_known_hosts=_paths(found, reading) if (found := values.get("userknownhostsfile")) else None,
         global_known_hosts=_paths(found, reading) if (found := values.get("globalknownhostsfile")) else None,
         host_key_alias=text("hostkeyalias"),

@@ -146,6 +146,22 @@ def test_match_final_is_a_second_pass(tmp_path):
     assert config.settings("web").user == "late"
 
 
+@pytest.mark.parametrize("name", ["x;touch${IFS}y;", "$(id)", "`id`", "a|b", "-oProxyCommand=id", "a&b", "'"])
+@pytest.mark.parametrize("line", ["ProxyCommand nc %h 22", "Match exec 'test %n'\n  Port 1"])
+def test_a_name_that_is_shell_text_reaches_no_shell(tmp_path, name, line):
+    config = read(tmp_path, f"{line}\n")
+    with pytest.raises(ConfigError, match="a shell would act upon"):
+        config.settings(name)
+
+
+def test_a_user_that_is_shell_text_reaches_no_shell(tmp_path):
+    config = read(tmp_path, "ProxyCommand connect %r@%h\n")
+    with pytest.raises(ConfigError, match="user '\\$\\(id\\)'"):
+        config.settings("web", user="$(id)")
+    assert config.settings("web", user="DOMAIN\\me").proxy_command == "connect DOMAIN\\me@web"
+    assert read(tmp_path, "ProxyCommand nc %h 22\n").settings("web", user="a b").proxy_command == "nc web 22"
+
+
 def test_a_proxy_command_comes_whole_with_its_tokens(tmp_path):
     config = read(tmp_path, "Host web\n  User deploy\n  ProxyCommand  nc -X 5 'a b' \"%h\" %p # %r %% x\n")
     settings = config.settings("web", port=2222)
