@@ -150,5 +150,13 @@ def test_after_kill_9_the_ledger_tells_what_had_begun(busy: Any, project: Path, 
     shown = program("runs", "show", "last", "--format", "json").json
     assert shown["Status"] == "Interrupted"
     states = {item["InstanceId"]: item["Status"] for item in shown["Invocations"]}
-    assert sorted(states.values()) == ["InProgress", "InProgress", "Pending"]
+    assert sorted(states.values()) == ["Pending", "Unknown", "Unknown"]
+    assert (
+        states[
+            program("run", "@pending:last", "--dry-run", "--format", "json", "--", "true").json[0][
+                "InstanceId"
+            ]
+        ]
+        == "Pending"
+    )
     assert {host for host, state in states.items() if state == "InProgress"} == set(started)

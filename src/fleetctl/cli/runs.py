@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -111,6 +112,7 @@ def show(app: App, run: str, format_: str, output: Path | None) -> None:
         return
     from fleetctl.cli.table import print_table  # noqa: PLC0415
 
+    counts = Counter(item["Status"] for item in invocations)
     print_table(
         ("HOST", "STATUS", "CODE", "SECONDS", "WHY"),
         [
@@ -118,7 +120,7 @@ def show(app: App, run: str, format_: str, output: Path | None) -> None:
                 item["InstanceId"],
                 item.get("StatusDetails", item["Status"]),
                 str(item.get("ResponseCode", "")),
-                str(item.get("ElapsedSeconds", "")),
+                f"{item['ElapsedSeconds']:.3f}" if "ElapsedSeconds" in item else "",
                 " ".join(
                     filter(
                         None, (f"[{item['Reason']}]" if item.get("Reason") else "", item.get("Message", ""))
@@ -130,7 +132,8 @@ def show(app: App, run: str, format_: str, output: Path | None) -> None:
         output=output,
         above=(
             f"run {report['CommandId']}: {report['Status']}, {_what(report)}",
-            f"requested {_local(report['RequestedDateTime'])} for {report.get('Selector', '')}",
+            f"requested {_local(report['RequestedDateTime'])} for {report.get('Selector', '')}: "
+            + ", ".join(f"{count} {status}" for status, count in counts.most_common()),
         ),
     )
 

@@ -26,6 +26,7 @@ KINDS: dict[str, frozenset[str]] = {
     "skipped": frozenset({"Skipped"}),
     "timedout": frozenset({"TimedOut"}),
     "noncompliant": frozenset(),
+    "pending": frozenset({"Pending"}),
 }
 
 
@@ -38,13 +39,13 @@ def hosts_of_run(folder: RunFolder, kind: str) -> list[str]:
 
     Raises:
         SelectorError: no such kind.
-        NotFoundError: the run has no report yet.
+        NotFoundError: the run is still going on.
     """
     if kind not in KINDS:
         raise SelectorError(
             f"'@{kind}:' is not known", hint="known: " + ", ".join(f"@{name}:" for name in KINDS)
         )
-    invocations = folder.report()["Invocations"]
+    invocations = _invocations(folder)
     if kind == "noncompliant":
         return [i["InstanceId"] for i in invocations if i.get("Data", {}).get("Status") == "NON_COMPLIANT"]
     return [i["InstanceId"] for i in invocations if i["Status"] in KINDS[kind]]
@@ -98,7 +99,11 @@ def _damaged(folder: RunFolder) -> dict[str, Any]:
 
 
 def progress(folder: RunFolder) -> dict[str, str]:
-    """Return the last known state of each host of a run that has no report, from its ledger: name -> status."""
+    """Return the last known state of each host of a run that has no report, from its ledger: name -> status.
+
+    Where the controller is gone, a host that it had started is `Unknown`: nobody saw how that ended.
+    """
+    started = "InProgress" if _alive(folder.run()) else "Unknown"
     states = {host["InstanceId"]: "Pending" for host in folder.run().get("Hosts", [])}
     try:
         lines = folder.events.read_bytes().splitlines()
@@ -110,10 +115,20 @@ def progress(folder: RunFolder) -> dict[str, str]:
         except ValueError:
             continue  # the torn last line of a killed controller
         if record.get("type") == "invocation-started":
-            states[record["host"]] = "InProgress"
+            states[record["host"]] = started
         elif record.get("type") == "invocation-ended":
             states[record["host"]] = record["status"]
     return states
+
+
+def _invocations(folder: RunFolder) -> list[dict[str, Any]]:
+    try:
+        invocations: list[dict[str, Any]] = folder.report()["Invocations"]
+    except NotFoundError:
+        if _alive(folder.run()):
+            raise
+        return [{"InstanceId": host, "Status": status} for host, status in progress(folder).items()]
+    return invocations
 
 
 def _alive(run: dict[str, Any]) -> bool:

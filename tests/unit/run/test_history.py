@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,8 @@ import pytest
 from fleetctl.errors import NotFoundError, SelectorError
 from fleetctl.run.history import KINDS, hosts_of_run, progress
 from fleetctl.store.runs import RunFolder, Runs
+
+BY_US = {"Host": socket.gethostname(), "Pid": os.getpid()}
 
 
 @pytest.fixture
@@ -22,7 +26,7 @@ def folder(tmp_path: Path) -> RunFolder:
         "Cancelled",
         "Skipped",
     ]
-    made.write_run({"Hosts": [{"InstanceId": status.lower()} for status in statuses]})
+    made.write_run({"RequestedBy": BY_US, "Hosts": [{"InstanceId": status.lower()} for status in statuses]})
     invocations = [{"InstanceId": status.lower(), "Status": status} for status in statuses]
     invocations[0]["Data"] = {"Status": "NON_COMPLIANT"}  # type: ignore[assignment]
     made.write_report({"Invocations": invocations})
@@ -57,6 +61,22 @@ def test_a_run_without_a_report_cannot_be_asked_yet(folder: RunFolder) -> None:
     folder.report_path.unlink()
     with pytest.raises(NotFoundError):
         hosts_of_run(folder, "failed")
+
+
+def test_a_killed_run_is_asked_by_its_ledger(folder: RunFolder) -> None:
+    folder.report_path.unlink()
+    hosts = folder.run()["Hosts"]
+    folder.write_run({"RequestedBy": {**BY_US, "Pid": 1 << 30}, "Hosts": hosts})
+    folder.events.write_bytes(
+        b'{"type":"invocation-started","host":"failed"}\n'
+        b'{"type":"invocation-started","host":"success"}\n'
+        b'{"type":"invocation-ended","host":"success","status":"Success"}\n'
+    )
+    assert hosts_of_run(folder, "succeeded") == ["success"]
+    assert hosts_of_run(folder, "unknown") == ["failed"]
+    assert hosts_of_run(folder, "pending") == [
+        host["InstanceId"] for host in hosts if host["InstanceId"] not in {"success", "failed"}
+    ]
 
 
 def test_progress_comes_from_the_ledger_and_survives_a_torn_line(folder: RunFolder) -> None:
