@@ -93,7 +93,9 @@ def _source(name: str, project: Path | None) -> tuple[Path, Traversable | None]:
     known = [item.name for item in listed(project)]
     raise NotFoundError(
         f"there is no document '{name}'",
-        hint=did_you_mean(name, known) or "name a file, such as ./document.yaml",
+        hint=f"the file of that name is ./{name}"
+        if Path(name).is_file()
+        else did_you_mean(name, known) or "name a file, such as ./document.yaml",
     )
 
 

@@ -26,6 +26,7 @@ from fleetctl.errors import SelectorError, UsageError
 from fleetctl.hosts.inventory import Inventory
 from fleetctl.hosts.names import expand
 from fleetctl.model import Host
+from fleetctl.spec.suggest import near
 
 __all__ = ["ResolveRun", "select", "split_terms"]
 
@@ -215,21 +216,26 @@ class _Matcher:
     def nothing(self, term: str) -> SelectorError:
         """Return the error that says that a term matches nothing, and what was near."""
         if term.startswith("@"):
-            return SelectorError(f"'{term}' matches no host")
-        near = [name for name in self._near(term) if name != term]
-        hint = f"did you mean {' or '.join(repr(name) for name in near)}?" if near else self._what_there_is()
+            run = term.rpartition(":")[2]
+            return SelectorError(
+                f"'{term}' matches no host", hint=f"what became of them: fleetctl runs show {run}"
+            )
+        meant = [name for name in self._near(term) if name != term]
+        hint = (
+            f"did you mean {' or '.join(repr(name) for name in meant)}?" if meant else self._what_there_is()
+        )
         return SelectorError(f"'{term}' matches no host, group or tag", hint=hint)
 
     def _near(self, term: str) -> Iterator[str]:
         key, equals, value = term.partition("=")
         if not equals:
-            known = {name.lower(): name for name in (*self._inventory.groups, *self._inventory.hosts)}
-            yield from (known[name] for name in get_close_matches(term.lower(), known, n=3, cutoff=0.6))
+            known = {name.lower(): name for name in ("all", *self._inventory.groups, *self._inventory.hosts)}
+            yield from (known[name] for name in near(term.lower(), known))
             return
         values = [*self._values_of(key), *self._inventory.tags.get(key.removeprefix("tag:"), ())]
         if values:
-            near = get_close_matches(value, values, n=3, cutoff=0.5) or values[:3]
-            yield from (f"{key}={name}" for name in near)
+            meant = get_close_matches(value, values, n=3, cutoff=0.5) or values[:3]
+            yield from (f"{key}={name}" for name in meant)
             return
         keys = [*self._inventory.tags, *_ATTRIBUTES, "group"]
         yield from (f"{name}={value}" for name in get_close_matches(key, keys, n=3, cutoff=0.6))
