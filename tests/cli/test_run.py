@@ -145,6 +145,18 @@ def test_dry_run_shows_hosts_and_what_would_be_sent_and_touches_none(fleetctl: A
     assert not (project / ".fleetctl").exists()
 
 
+def test_dry_run_is_data_where_data_is_asked_for(fleetctl: Any) -> None:
+    done = fleetctl("run", "web", "--dry-run", "--format", "json", "--", "uptime")
+    assert [row["InstanceId"] for row in done.json] == ["web-1", "web-2", "web-3"]
+    assert done.json[0]["WouldSend"] == "# with sh\nuptime"
+
+
+def test_an_empty_folder_is_no_folder(fleetctl: Any) -> None:
+    done = fleetctl("run", "web", "--cwd", "", "--", "pwd")
+    assert done.code == 2
+    assert "--cwd is empty" in done.stderr
+
+
 def test_dry_run_shows_hosts_with_the_same_script_together(fleetctl: Any) -> None:
     done = fleetctl(
         "run", "web", "--dry-run", "--template", "--", "{% if host.name == 'web-2' %}a{% else %}b{% endif %}"

@@ -195,7 +195,7 @@ def run(app: App, /, targets: str, work: WorkOptions, **given: Any) -> None:
     hosts = work.hosts(fleet, targets)
     prepared.check(hosts)
     if given["dry_run"]:
-        _dry_run(prepared, hosts)
+        _dry_run(prepared, hosts, shown)
         return
     _confirm(fleet, hosts, given["yes"])
     result, seconds = _carry_out(
@@ -332,7 +332,18 @@ def _save(result: RunResult, folder: Path) -> None:
     save_output(result.folder, [outcome.host for outcome in result.outcomes], folder)
 
 
-def _dry_run(prepared: Prepared, hosts: tuple[Host, ...]) -> None:
+def _dry_run(prepared: Prepared, hosts: tuple[Host, ...], shown: _Shown) -> None:
+    if shown.format_ != "table":
+        from fleetctl.cli.output import write  # noqa: PLC0415
+        from fleetctl.report.protocol import Case, Telling  # noqa: PLC0415
+
+        rows = [{"InstanceId": host.name, "WouldSend": prepared.describe(host)} for host in hosts]
+        cases = [Case(name=host.name, suite="fleetctl.dry-run", skipped="dry run") for host in hosts]
+        telling = Telling(
+            data=rows, rows=rows, columns=tuple(rows[0]), cases=cases, title="fleetctl run --dry-run"
+        )
+        write(telling, shown.format_, shown.output)
+        return
     from fleetctl.cli.terminal import safe  # noqa: PLC0415
     from fleetctl.hosts import fold  # noqa: PLC0415
 

@@ -118,6 +118,9 @@ def prepare(
         FleetError: a document or template is wrong.
     """
     rule = BecomeRule(wanted=become, user=become_user)
+    if cwd == "":
+        # As in `--cwd "$FOLDER"` with a variable that is not set: the command would run elsewhere than it is meant to.
+        raise UsageError("--cwd is empty", hint="name a folder, or leave --cwd out")
     values = _environment(env)
     hidden = _secrets(secrets, values)
     if document is not None:
