@@ -58,7 +58,9 @@ class App:
     def note(self, text: str) -> None:
         """Tell the operator something on stderr, unless `--quiet`."""
         if not self.quiet:
-            click.echo(text, err=True)
+            from fleetctl.cli.terminal import safe  # noqa: PLC0415
+
+            click.echo(safe(text), err=True)
 
 
 pass_app = click.make_pass_decorator(App, ensure=True)

@@ -13,6 +13,7 @@ import click
 
 from fleetctl import __version__
 from fleetctl.cli.app import App, FleetGroup
+from fleetctl.cli.terminal import safe
 from fleetctl.errors import FleetError, ProblemsError
 
 __all__ = ["cli", "main"]
@@ -155,12 +156,13 @@ def _show_usage_error(exc: click.UsageError) -> None:
 
 
 def _line(kind: str, code: str, text: str) -> None:
-    click.echo(f"{click.style(f'{kind}[{code}]', fg='red', bold=True)}: {text}", err=True, color=_colour())
+    label = click.style(f"{kind}[{code}]", fg="red", bold=True)
+    click.echo(f"{label}: {safe(text)}", err=True, color=_colour())
 
 
 def _hint(text: str) -> None:
     for line in text.splitlines():
-        click.echo(f"  {click.style('hint', fg='cyan')}: {line}", err=True, color=_colour())
+        click.echo(f"  {click.style('hint', fg='cyan')}: {safe(line)}", err=True, color=_colour())
 
 
 def _colour() -> bool | None:

@@ -68,7 +68,9 @@ def exit_code(outcomes: Iterable[Outcome], *, interrupted: bool = False) -> int:
 
 def invocation_json(outcome: Outcome) -> dict[str, Any]:
     """Return one host's share as SSM's CommandInvocation; what does not apply is left out."""
-    elapsed = (outcome.ended - outcome.started).total_seconds() if outcome.started and outcome.ended else None
+    elapsed = None
+    if outcome.started and outcome.ended:  # the clock may have been set back meanwhile
+        elapsed = max(0.0, (outcome.ended - outcome.started).total_seconds())
     optional = {
         "Reason": outcome.reason.value if outcome.reason else None,
         "Message": outcome.message or None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tarfile
+from itertools import dropwhile
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -63,7 +64,7 @@ def unpack(archive: IO[bytes], into: Path) -> tuple[int, tuple[str, ...]]:
                     size += _file(members, member, path, into)
                 elif member.issym() and _stays(member, into):
                     links.append((path, member.linkname))
-                elif member.islnk() and (original := _inside(member.linkname, into)).is_file():
+                elif member.islnk() and _is_plain(original := _inside(member.linkname, into)):
                     _plain_parents(path, into)
                     _fresh(path)
                     shutil.copy(original, path, follow_symlinks=False)
@@ -113,8 +114,18 @@ def _file(members: tarfile.TarFile, member: tarfile.TarInfo, path: Path, into: P
     return member.size
 
 
+def _is_plain(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
+
+
 def _stays(member: tarfile.TarInfo, into: Path) -> bool:
-    if PurePosixPath(member.linkname).is_absolute():
+    """Tell whether a link ends inside, whatever other links it leads over.
+
+    `..` may stand at its beginning only, where it counts real folders: behind a name it goes up from wherever that name
+    leads to (`d` -> `.`, then `d/d/d/../../../etc`).
+    """
+    link = PurePosixPath(member.linkname)
+    if link.is_absolute() or ".." in list(dropwhile(lambda part: part == "..", link.parts)):
         return False
     start = into.joinpath(*PurePosixPath(member.name).parent.parts)
     led = os.path.normpath(start / member.linkname)

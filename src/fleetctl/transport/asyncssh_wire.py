@@ -15,6 +15,8 @@ from fleetctl.transport.diagnose import Attempt, Stage
 __all__ = ["Lookups", "Proxy", "Together", "connect_tcp", "start_proxy"]
 
 _FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
+_SAID = 4096
+"""Bytes kept of what a ProxyCommand says last."""
 _AT_ONCE = 64
 """Lookups at once; asyncio's own pool has six threads on two cores, which a few dead resolvers fill."""
 
@@ -134,21 +136,28 @@ class Proxy:
     def __init__(self, process: asyncio.subprocess.Process, sock: socket.socket) -> None:
         self._process = process
         self.sock = sock
+        self._said = b""
+        self._listening = asyncio.create_task(self._listen())
+
+    async def _listen(self) -> None:
+        """Take all that it says on stderr, from its start: one that nobody listens to would stop at a full pipe."""
+        assert self._process.stderr is not None  # noqa: S101 - as asked for with PIPE
+        while data := await self._process.stderr.read(_SAID):
+            self._said = (self._said + data)[-_SAID:]
 
     async def stop(self) -> str:
         """End it, and return the last of what it said on stderr."""
         with contextlib.suppress(ProcessLookupError):
             self._process.terminate()
-        said = b""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(2):
-                _, said = await self._process.communicate()
+                await self._listening  # its children may hold it open
+                await self._process.wait()
+        self._listening.cancel()
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
-        lines = [
-            line.strip() for line in (said or b"").decode("utf-8", "replace").splitlines() if line.strip()
-        ]
+        lines = [line.strip() for line in self._said.decode("utf-8", "replace").splitlines() if line.strip()]
         return lines[-1] if lines else ""
 
 

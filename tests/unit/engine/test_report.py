@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jsonschema
@@ -62,6 +62,11 @@ def outcomes(*names: str) -> list[Outcome]:
 def test_the_worst_host_decides(names: list[str], status: str, code: int) -> None:
     assert run_status(outcomes(*names)) == status
     assert exit_code(outcomes(*names)) == code
+
+
+def test_a_clock_that_was_set_back_makes_no_time_below_nothing() -> None:
+    outcome = Outcome(host="h", status=Status.SUCCESS, started=NOW, ended=NOW - timedelta(hours=1))
+    assert invocation_json(outcome)["ElapsedSeconds"] == 0
 
 
 @given(names=st.lists(st.sampled_from(ENDED)))

@@ -207,6 +207,15 @@ async def test_a_proxy_command_carries_the_connection_and_is_ended(sshd, client)
     assert await client.run(sshd.host(), "echo ok", config=config) == OK
 
 
+async def test_a_proxy_command_that_talks_much_goes_on(sshd, client):
+    client.trust(sshd)
+    script = client.folder / "proxy"
+    loud = "#!/bin/sh\nhead -c 1000000 /dev/zero | tr '\\0' x >&2\n"
+    script.write_text(loud + PROXY.replace("%h %p", '"$1" "$2"') + "\n")
+    script.chmod(0o755)
+    assert await client.run(sshd.host(), "echo ok", config=f"ProxyCommand {script} %h %p\n") == OK
+
+
 @pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
 async def test_a_proxy_command_that_fails_is_quoted(sshd, client, monkeypatch, shell):
     monkeypatch.setenv("SHELL", shell)

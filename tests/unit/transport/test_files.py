@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import tarfile
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,14 @@ def test_a_link_that_leads_outside_is_left_out(target: Path, to: str) -> None:
     assert not (target / "l").is_symlink()
 
 
+def test_links_that_together_lead_outside_are_left_out(target: Path) -> None:
+    (target.parent / "outside/secret").write_text("x")
+    members = (("d", LINK, ".", 0o777), ("evil", LINK, "d/d/../../outside/secret", 0o777))
+    _, left = unpack(archive(*members), target)
+    assert left == ("evil",)
+    assert not (target / "evil").is_symlink()
+
+
 def test_nothing_is_written_through_a_link(target: Path) -> None:
     members = (("l", LINK, "sub", 0o777), ("sub", FOLDER, "", 0o755), ("l/x", FILE, "x", 0o644))
     with pytest.raises((NotSafe, OSError)):
@@ -105,3 +115,14 @@ def test_what_is_packed_is_unpacked(target: Path, tmp_path: Path) -> None:
     assert unpack(out, target) == (5, ())
     assert (target / "sub/x").stat().st_mode & 0o777 == 0o600
     assert (target / "l").read_bytes() == b"12345"
+
+
+def test_what_lies_in_wait_under_the_temporary_name_gets_nothing(tmp_path: Path) -> None:
+    script = resources.files("fleetctl.transport").joinpath("scripts/put.sh").read_text(encoding="utf-8")
+    trap = 'mkfifo "${1%/*}/.x.fleetctl.$$"\n'
+    argv = ["sh", "-c", trap + script, "sh", str(tmp_path / "x"), "x", "6", "", "600", "", ""]
+    done = subprocess.run(argv, input=b"secret", capture_output=True, check=False, timeout=20)
+    assert done.returncode == 1
+    assert b"is in the way" in done.stderr
+    (left,) = tmp_path.iterdir()
+    assert left.is_fifo()

@@ -26,12 +26,15 @@ folder=${target%/*}
 [ -d "$folder" ] || say "there is no folder $folder"
 
 part=$folder/.${target##*/}.fleetctl.$$
+# A pipe or device that somebody laid out under this name must get nothing of the file; noclobber lets them through.
+if [ -e "$part" ] || [ -L "$part" ]; then say "$part is in the way"; fi
 trap 'rm -f "$part"' EXIT
 trap 'exit 1' HUP INT TERM PIPE
 umask 077
 set -C
 : >"$part" || exit 1
 set +C
+{ [ -f "$part" ] && [ ! -L "$part" ]; } || say "$part is in the way"
 cat >>"$part" || exit 1
 have=$(($(wc -c <"$part")))
 [ "$have" -eq "$size" ] || say "only $have of $size bytes of $target arrived"
