@@ -151,6 +151,4 @@ def test_after_kill_9_the_ledger_tells_what_had_begun(busy: Any, project: Path, 
     assert shown["Status"] == "Interrupted"
     states = {item["InstanceId"]: item["Status"] for item in shown["Invocations"]}
     assert sorted(states.values()) == ["Pending", "Unknown", "Unknown"]
-    (left,) = program("run", "@pending:last", "--dry-run", "--format", "json", "--", "true").json
-    assert states[left["InstanceId"]] == "Pending"
     assert {host for host, state in states.items() if state == "Unknown"} == set(started)
