@@ -144,14 +144,14 @@ def _out_of(hosts: list[LabHost]) -> dict[str, str]:
 
 
 def _settled(many: ManyHosts) -> Callable[[], float]:
-    """Read sshd's CPU time once it has reaped every session."""
+    """Read sshd's CPU time once it has stood still for three looks."""
 
     def read() -> float:
-        last = [-1.0]
+        last = [-1.0] * 3
 
         def stands_still() -> bool:
-            last[:] = [*last[-1:], many.cpu()]
-            return len(last) == 2 and last[0] == last[1]
+            last[:] = [*last[-2:], many.cpu()]
+            return len(set(last)) == 1
 
         until(stands_still, seconds=30, what="sshd has reaped all sessions")
         return last[-1]

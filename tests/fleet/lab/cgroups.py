@@ -12,11 +12,28 @@ from pathlib import Path
 
 from lab.processes import until
 
-__all__ = ["inside", "remove"]
+__all__ = ["available", "cpu_seconds", "inside", "remove"]
 
 MOUNT = Path("/sys/fs/cgroup")
 SYSTEMD = Path("/run/systemd/system")
 ENTER = 'for group in $0; do mkdir -p "$group" && echo $$ > "$group/cgroup.procs" || exit 1; done; exec "$@"'
+
+
+def available() -> bool:
+    """Whether groups can be made here."""
+    return SYSTEMD.exists() or any(os.access(group.parent, os.W_OK) for group in _groups("any"))
+
+
+def cpu_seconds(pid: int) -> float | None:
+    """What everything that ever ran in the group of a process has used; None where the kernel does not count that."""
+    for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+        group = line.removeprefix("0::").lstrip("/")
+        if not line.startswith("0::") or not group:
+            continue
+        for root in (MOUNT, MOUNT / "unified"):
+            if (stat := root / group / "cpu.stat").exists():
+                return int(stat.read_text().split()[1]) / 1e6  # "usage_usec N" comes first
+    return None
 
 
 def inside(name: str, argv: list[str]) -> list[str]:
