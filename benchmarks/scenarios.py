@@ -125,7 +125,7 @@ def _dead(folder: Path, slow: SlowHosts, size: int, *, stack: ExitStack) -> Scen
         {"address": "127.0.0.1", "port": mute},
         {"user": "stranger"},
     )
-    dead = hosts[5 :: 100 // len(ways)]
+    dead = hosts[5 :: 100 // len(ways)][: max(len(ways), 3 * size // 100)]
     changes = {host.name: ways[number % len(ways)] for number, host in enumerate(dead)}
     alive = [host for host in hosts if host.name not in changes]
     return Scenario(
