@@ -24,7 +24,7 @@ __all__ = ["demo"]
 COMMAND = "uname -sr; cat release"
 SCANNED = "web-1"
 
-_LINES = 20
+_LINES = 10
 """Lines that the demo shows of a scan: a machine may lack hundreds of patches."""
 
 _STAY = 3600.0
@@ -137,6 +137,7 @@ class _Shortened(TextIOBase):
         super().__init__()
         self._stdout = stdout
         self._lines = 0
+        self._left_out = 0
 
     def isatty(self) -> bool:
         """Tell what stdout itself is, so that lines are cut at the terminal's edge."""
@@ -153,13 +154,16 @@ class _Shortened(TextIOBase):
         for line in text.splitlines(keepends=True):
             if self._lines < _LINES:
                 self._stdout.write(line)
-            elif self._lines == _LINES:
-                self._stdout.write("... and more: the report has all of it\n")
+            else:
+                self._left_out += line.endswith("\n")
             self._lines += line.endswith("\n")
         return len(text)
 
     def flush(self) -> None:
-        """Let what was written be seen."""
+        """Let what was written be seen, and how much was not."""
+        if self._left_out:
+            self._stdout.write(f"... and {self._left_out} more: the report has all of it\n")
+            self._left_out = 0
         self._stdout.flush()
 
 
@@ -197,15 +201,24 @@ def _reports(folder: Path) -> None:
 def _stay(folder: Path) -> None:
     click.echo("The hosts stay up until Ctrl-C, for an hour at the most. In another terminal:")
     for line in ("run web -- uptime", "run all --diff -- cat release", "doctor all"):
-        click.echo(f"  fleetctl --project {quote(str(folder))} {line}")
+        click.echo(f"  {_program()} --project {quote(str(folder))} {line}")
     sys.stdout.flush()
     with suppress(KeyboardInterrupt):
         time.sleep(_STAY)
 
 
+def _program() -> str:
+    """Return what to type to get fleetctl: `make demo` puts it into an environment that no PATH knows."""
+    own = Path(sys.argv[0])
+    if which("fleetctl") is None and own.name == "fleetctl" and own.is_file():
+        return quote(str(own.absolute()))
+    return "fleetctl"
+
+
 def _next(folder: Path) -> None:
     click.echo("Next:")
-    click.echo(f"  fleetctl --project {quote(str(folder))} runs output last")
-    click.echo("  fleetctl init fleet && cd fleet      # a project for your own hosts")
-    click.echo("  fleetctl doctor all                  # when something does not work")
+    program = _program()
+    click.echo(f"  {program} --project {quote(str(folder))} runs output last")
+    click.echo(f"  {program} init fleet && cd fleet      # a project for your own hosts")
+    click.echo(f"  {program} doctor all                  # when something does not work")
     click.echo(f"The demo's project stays in {folder}; remove it when you like.")

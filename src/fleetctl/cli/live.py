@@ -110,7 +110,13 @@ class LiveView:
         head = Table.grid(padding=(0, 1))
         head.add_row(
             Text(safe(" ".join(self._title.split())), style="bold", overflow="ellipsis", no_wrap=True),
-            ProgressBar(total=max(1, self._total), completed=done, width=30),
+            ProgressBar(
+                total=max(1, self._total),
+                completed=done,
+                width=30,
+                complete_style="cyan",
+                finished_style="cyan",
+            ),
             Text(f"{done}/{self._total}"),
             Text(f"{passed:.0f} s"),
             Text(f"{done / passed:.0f}/s" if passed > 1 else ""),
