@@ -99,14 +99,16 @@ def _read_yaml(path: Path, data: bytes) -> Declared:
     from fleetctl.spec.yaml import decode_text, parse_document  # noqa: PLC0415 - inline hosts need no YAML
 
     text = decode_text(data, file=str(path))
-    document: Document = parse_document(text, file=str(path), tags=ANSIBLE_TAGS)
+    document: Document = parse_document(text, file=str(path), tags=ANSIBLE_TAGS, later=True)
     kind = kind_of_data(document.data)
     if kind is Kind.OWN and any(tag in text for tag in ANSIBLE_TAGS):
-        document = parse_document(text, file=str(path))
+        document = parse_document(text, file=str(path), later=True)
     if kind is Kind.OWN:
         from fleetctl.hosts.native import read  # noqa: PLC0415 - brings pydantic
 
         return read(document, folder=path.parent)
+    if document.problems:
+        raise ProblemsError(document.problems)
     if kind is Kind.ANSIBLE_LIST:
         from fleetctl.hosts.sources.ansible_list import declare  # noqa: PLC0415
 

@@ -57,9 +57,13 @@ def check(document: Document, model: type[M]) -> M:
 
     data = {} if document.data is None else document.data
     try:
-        return model.model_validate(data)
+        made = model.model_validate(data)
     except ValidationError as exc:
-        raise ProblemsError(_problems(document, data, model=model, error=exc)) from exc
+        found = _problems(document, data, model=model, error=exc)
+        raise ProblemsError(sorted([*document.problems, *found], key=_place)) from exc
+    if document.problems:
+        raise ProblemsError(document.problems)
+    return made
 
 
 def dotted(path: Path) -> str:
@@ -101,9 +105,11 @@ def _problems(
         if path in inner and all(item["type"].endswith(("_type", "literal_error")) for item in items):
             continue
         problems.append(_problem(document, path, items, model=model))
-    return sorted(
-        problems, key=lambda problem: (problem.where.line, problem.where.column) if problem.where else (0, 0)
-    )
+    return problems
+
+
+def _place(problem: Problem) -> tuple[int, int]:
+    return (problem.where.line, problem.where.column) if problem.where else (0, 0)
 
 
 def _follow(data: Any, loc: Path, kind: str) -> Path:

@@ -40,21 +40,29 @@ class Document:
     Attributes:
         file: its name, for messages.
         data: dicts with text keys, lists, and scalars; None where the file is empty.
+        problems: what is wrong with it as YAML, where that was left to `fleetctl.spec.check`.
     """
 
-    __slots__ = ("_index", "_root", "data", "file")
+    __slots__ = ("_index", "_root", "data", "file", "problems")
 
     def __init__(
-        self, *, file: str, data: Any, root: Any, index: dict[int, dict[str, Any]] | None = None
+        self,
+        *,
+        file: str,
+        data: Any,
+        root: Any,
+        index: dict[int, dict[str, Any]] | None = None,
+        problems: tuple[Problem, ...] = (),
     ) -> None:
         self.file = file
         self.data = data
+        self.problems = problems
         self._root = root
         self._index: dict[int, dict[str, Any]] = {} if index is None else index
 
     def with_data(self, data: Any) -> Document:
         """Return the same document with other data, whose places are still found by path."""
-        return Document(file=self.file, data=data, root=self._root, index=self._index)
+        return Document(file=self.file, data=data, root=self._root, index=self._index, problems=self.problems)
 
     def where(self, path: DataPath = (), *, key: bool = False) -> Where:
         """Return the place of the value at `path`, or of the nearest part above it that exists.
@@ -215,7 +223,9 @@ def _short(tag: str) -> str:
     return f"!!{tag.removeprefix(_STANDARD)}" if tag.startswith(_STANDARD) else tag
 
 
-def parse_document(text: str, *, file: str, tags: Tags | None = None, yes_no: bool = False) -> Document:
+def parse_document(
+    text: str, *, file: str, tags: Tags | None = None, yes_no: bool = False, later: bool = False
+) -> Document:
     """Read YAML, or JSON, from text.
 
     Args:
@@ -223,6 +233,7 @@ def parse_document(text: str, *, file: str, tags: Tags | None = None, yes_no: bo
         file: its name, for messages.
         tags: what scalars with tags of one's own (`!vault`) become.
         yes_no: read `yes`, `no`, `on`, `off` as booleans, as YAML 1.1 does: for files that other programs own.
+        later: leave duplicate keys and unknown tags in `problems`, for `check` to tell with all else that is wrong.
 
     Raises:
         ProblemsError: it is not YAML, or has duplicate keys or unknown tags; all that could be found.
@@ -237,9 +248,9 @@ def parse_document(text: str, *, file: str, tags: Tags | None = None, yes_no: bo
             raise ProblemsError([explain(exc, text, file=file)]) from exc
         maker = _Constructor(file, tags=tags or {}, yes_no=yes_no, budget=len(text) + _MOST_REPEATED)
         data = None if root is None else maker.value(root)
-    if maker.problems:
+    if maker.problems and not later:
         raise ProblemsError(maker.problems)
-    return Document(file=file, data=data, root=root)
+    return Document(file=file, data=data, root=root, problems=tuple(maker.problems))
 
 
 def read_text(path: str | Path) -> str:

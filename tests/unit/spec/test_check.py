@@ -151,3 +151,15 @@ def test_the_schema_is_valid_and_says_what_it_is():
     assert schema["title"] == "fleetctl inventory"
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({"hosts": {"a": {"prot": 1}}}, schema)
+
+
+def test_duplicate_keys_are_told_with_all_else_that_is_wrong() -> None:
+    document = parse_document("hosts: {a: {prot: 1}, a: {}}\nhostz: {}\n", file="inv.yaml", later=True)
+    with pytest.raises(ProblemsError) as caught:
+        check(document, Inventory)
+    told = [str(problem) for problem in caught.value.problems]
+    assert [line.split(":")[1:3] for line in told] == [["1", "13"], ["1", "23"], ["2", "1"]]
+    assert "duplicate key 'a'" in told[1]
+    only = parse_document("hosts: {a: {}, a: {}}\n", file="inv.yaml", later=True)
+    with pytest.raises(ProblemsError, match="duplicate key 'a'"):
+        check(only, Inventory)
