@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -179,6 +180,14 @@ def test_a_reader_that_has_gone_is_no_error(start: Any, project: Path) -> None:
     (folder,) = (project / ".fleetctl" / "runs").iterdir()
     report = json.loads((folder / "report.json").read_text())
     assert report["Counts"] == {"Success": 3}
+
+
+def test_an_error_that_nobody_reads_is_no_bug(start: Any) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    child = start("run", "nowhere", "--", "true", stdout=writer, stderr=writer)
+    os.close(writer)
+    assert child.wait(timeout=30) == 141
 
 
 def test_a_reader_that_takes_one_line_is_content(project: Path, program: Any) -> None:

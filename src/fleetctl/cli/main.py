@@ -96,6 +96,19 @@ def cli(context: click.Context) -> None:
 
 def main(args: list[str] | None = None) -> NoReturn:
     """Run the program and exit. Errors become messages and exit codes here, and nowhere else."""
+    try:
+        _main(args)
+    except (_ReaderGoneError, BrokenPipeError):
+        # Nothing is wrong: end as a program does that SIGPIPE ends. Keep the interpreter from complaining on its way out.
+        for number, stream in ((1, sys.stdout), (2, sys.stderr)):
+            try:
+                stream.flush()
+            except OSError:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+        sys.exit(141)
+
+
+def _main(args: list[str] | None) -> NoReturn:
     app = App()
     code: Any = None
     try:
@@ -122,9 +135,7 @@ def main(args: list[str] | None = None) -> NoReturn:
             click.echo("aborted", err=True)
         sys.exit(130)
     except (_ReaderGoneError, BrokenPipeError):
-        # Nothing is wrong: end as a program does that SIGPIPE ends. Keep the interpreter from complaining on its way out.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        sys.exit(141)
+        raise
     except Exception as exc:  # noqa: BLE001 - the last net: a bug must not look like a host's failure
         _trace(app)
         _line("error", "internal", f"{type(exc).__name__}: {exc}")

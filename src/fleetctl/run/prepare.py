@@ -133,7 +133,12 @@ def prepare(
         raise UsageError("-p/--param belongs to --document")
     text, name, arguments = _script(words, script)
     if stdin is not None and not stdin.is_file():
-        raise UsageError(f"--stdin: there is no file {stdin}")
+        hint = (
+            "a pipe can be read once, and many hosts want it: write it to a file"
+            if str(stdin) == "-"
+            else None
+        )
+        raise UsageError(f"--stdin: there is no file {stdin}", hint=hint)
     command = Command(
         script=text,
         interpreter=(shell,) if shell else interpreter_of(text) or ("sh",),
