@@ -26,6 +26,7 @@ check: ## Check style, types, floors and shell scripts
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	MYPYPATH=src:tests/fleet $(BIN)/mypy -p lab
+	MYPYPATH=src:tests/fleet $(BIN)/mypy scripts/make_pictures.py
 	MYPYPATH=src:tests/fleet:benchmarks $(BIN)/mypy benchmarks/run.py benchmarks/meter.py
 	$(BIN)/lint-imports
 	git ls-files -z '*.sh' .ci/run ':!src' | xargs -0 $(BIN)/shellcheck
