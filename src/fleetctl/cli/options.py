@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from fleetctl.cli.app import App
+from fleetctl.errors import UsageError
 
 if TYPE_CHECKING:
     from fleetctl.engine.budget import Limits
@@ -83,7 +84,17 @@ class WorkOptions:
         return tuple(replace(host, **changes) for host in hosts) if changes else hosts
 
     def transport_options(self, fleet: Fleet) -> TransportOptions:
-        """Return how hosts are reached, with what asks for passwords."""
+        """Return how hosts are reached, with what asks for passwords.
+
+        Raises:
+            UsageError: a file that a flag names does not exist.
+        """
+        missing = [path for path in self.known_hosts if not path.exists()]
+        if missing and self.host_keys != "accept-new":
+            raise UsageError(
+                f"--known-hosts: there is no file {missing[0]}",
+                hint=f"record host keys there with: fleetctl hosts trust --known-hosts {missing[0]}",
+            )
         from fleetctl.cli.prompts import credentials  # noqa: PLC0415
 
         return fleet.transport_options(

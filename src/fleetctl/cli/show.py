@@ -92,6 +92,13 @@ def show_summary(report: Mapping[str, Any], *, seconds: float) -> None:
     parts = [click.style(f"{count} {name}", fg=_COLOURS.get(name)) for name, count in counts.most_common()]
     hosts = f"{total} host{'s' if total != 1 else ''}"
     click.echo(f"{hosts}: {', '.join(parts)} in {seconds:.1f} s  (run {report['CommandId']})", err=True)
+    for kind, status in (("cancelled", "Cancelled"), ("terminated", "Terminated")):
+        if counts[status]:
+            selector = f"@{kind}:{report['CommandId']}"
+            click.echo(
+                f"  {click.style('hint', fg='cyan')}: to go on with the hosts that are {status}, select {selector}",
+                err=True,
+            )
 
 
 def _header(group: OutputGroup) -> None:
