@@ -10,55 +10,105 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable, Iterator
-from typing import Final
+from bisect import bisect_right, insort
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, AnyStr, Final, TypeAlias
 from urllib.parse import quote, quote_plus
 
 __all__ = ["MASK", "SHORTEST", "Redactor", "StreamRedactor"]
+
+_Bytes: TypeAlias = bytes  # `Redactor.bytes` hides the type where it is needed
 
 MASK: Final = "********"
 SHORTEST: Final = 4
 """Characters. Secrets shorter than this are not redacted."""
 
 _INSIDE: Final = 8
-"""Bytes from which a secret is also found inside longer base64: shorter ones would hit by chance."""
+"""_Bytes from which a secret is also found inside longer base64: shorter ones would hit by chance."""
 
 
 class Redactor:
     """Replaces the values of secrets, longest first, in one pass.
 
+    Only the forms that a text holds are put into a pattern: with a password of its own for each of hundreds of hosts, a pattern of
+    all of them takes a hundred times longer, to build as to search with.
+
     Args:
         secrets: the values; empty and short ones are ignored. Without any, everything is handed back as it is.
     """
 
-    __slots__ = ("_bytes", "_forms", "_text")
+    __slots__ = ("_first", "_forms", "_known", "_longest", "_texts")
 
-    def __init__(self, secrets: Iterable[str]) -> None:
-        forms = {form for secret in secrets if len(secret) >= SHORTEST for form in _forms(secret)}
-        ordered = sorted(forms, key=lambda form: (-len(form), form))
-        self._forms = tuple(form.encode("utf-8", "surrogateescape") for form in ordered)
-        self._text = re.compile("|".join(map(re.escape, ordered))) if ordered else None
-        # Longest first in bytes, which are not characters.
-        by_bytes = sorted(self._forms, key=lambda form: (-len(form), form))
-        self._bytes = re.compile(b"|".join(map(re.escape, by_bytes))) if by_bytes else None
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._known: set[str] = set()
+        self._texts: set[str] = set()
+        self._forms: list[_Bytes] = []  # sorted
+        self._first: set[int] = set()
+        self._longest = 0
+        self.add(secrets)
+
+    def add(self, secrets: Iterable[str]) -> None:
+        """Take more secrets; streams that are open look for them too from now on."""
+        for secret in secrets:
+            if len(secret) < SHORTEST or secret in self._known:
+                continue
+            self._known.add(secret)
+            for text in set(_forms(secret)) - self._texts:
+                form = text.encode("utf-8", "surrogateescape")
+                self._texts.add(text)
+                insort(self._forms, form)
+                self._first.add(form[0])
+                self._longest = max(self._longest, len(form))
 
     def __bool__(self) -> bool:
-        return self._text is not None
+        return bool(self._forms)
 
     def __repr__(self) -> str:
         return f"<Redactor of {len(self._forms)} forms>"
 
     def text(self, text: str) -> str:
         """Return `text` with every secret replaced by `MASK`."""
-        return self._text.sub(MASK, text) if self._text else text
+        present = [form for form in self._texts if form in text]
+        return re.sub(_either(present, "|"), MASK, text) if present else text
 
-    def bytes(self, data: bytes) -> bytes:
+    def bytes(self, data: _Bytes) -> _Bytes:
         """Return `data` with every secret replaced by `MASK`."""
-        return self._bytes.sub(MASK.encode(), data) if self._bytes else data
+        pattern = self.within(data)
+        return pattern.sub(MASK.encode(), data) if pattern else data
+
+    def data(self, value: Any) -> Any:
+        """Return JSON-ready data, of dicts and lists, with every secret in its texts and keys replaced."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, Mapping):
+            return {self.text(str(key)): self.data(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.data(item) for item in value]
+        return value
 
     def stream(self) -> StreamRedactor:
         """Return a redactor for one stream of bytes that comes in pieces."""
-        return StreamRedactor(self._bytes, self._forms)
+        return StreamRedactor(self)
+
+    def within(self, data: _Bytes) -> re.Pattern[_Bytes] | None:
+        """Return a pattern of the secrets that `data` holds, or None."""
+        present = [form for form in self._forms if form in data]
+        return re.compile(_either(present, b"|")) if present else None
+
+    def doubtful(self, data: _Bytes, start: int) -> int:
+        """Find where the earliest secret may begin, from `start` on, that `data` does not hold the end of."""
+        for at in range(max(start, len(data) - self._longest + 1), len(data)):
+            if data[at] in self._first:
+                tail = data[at:]
+                after = bisect_right(self._forms, tail)
+                if after < len(self._forms) and self._forms[after].startswith(tail):
+                    return at
+        return len(data)
+
+
+def _either(forms: list[AnyStr], bar: AnyStr) -> AnyStr:
+    """Return a pattern that finds any of these, the longest first."""
+    return bar.join(map(re.escape, sorted(forms, key=lambda form: (-len(form), form))))
 
 
 class StreamRedactor:
@@ -68,28 +118,23 @@ class StreamRedactor:
     Made by `Redactor.stream`.
     """
 
-    __slots__ = ("_first", "_forms", "_held", "_longest", "_pattern")
+    __slots__ = ("_held", "_redactor")
 
-    def __init__(self, pattern: re.Pattern[bytes] | None, forms: tuple[bytes, ...]) -> None:
-        self._pattern = pattern
-        self._forms = forms
-        self._longest = max(map(len, forms), default=0)
-        first = b"".join(sorted({re.escape(form[:1]) for form in forms}))
-        self._first = re.compile(b"[" + first + b"]") if first else None
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
         self._held = b""
 
     def feed(self, data: bytes) -> bytes:
         """Take the next piece, and return what can be shown of it now."""
-        if self._pattern is None:
-            return data
         text, self._held = self._held + data, b""
+        at, end = 0, self._redactor.doubtful(text, 0)
+        pattern = self._redactor.within(text)
         parts: list[bytes] = []
-        at, end = 0, self._doubtful(text, 0)
-        while (match := self._pattern.search(text, at)) and match.start() < end:
+        while pattern and (match := pattern.search(text, at)) and match.start() < end:
             parts += (text[at : match.start()], MASK.encode())
             at = match.end()
             if at > end:
-                end = self._doubtful(text, at)
+                end = self._redactor.doubtful(text, at)
         self._held = text[end:]
         parts.append(text[at:end])
         return b"".join(parts)
@@ -97,16 +142,7 @@ class StreamRedactor:
     def flush(self) -> bytes:
         """Return what was held back: the stream has ended."""
         held, self._held = self._held, b""
-        return self._pattern.sub(MASK.encode(), held) if self._pattern else held
-
-    def _doubtful(self, text: bytes, start: int) -> int:
-        """Find where the earliest secret may begin that `text` does not hold the end of."""
-        assert self._first is not None  # noqa: S101 - there is a pattern, hence there are forms
-        for match in self._first.finditer(text, max(start, len(text) - self._longest + 1)):
-            tail = text[match.start() :]
-            if any(len(form) > len(tail) and form.startswith(tail) for form in self._forms):
-                return match.start()
-        return len(text)
+        return self._redactor.bytes(held)
 
 
 def _forms(secret: str) -> Iterator[str]:

@@ -84,6 +84,23 @@ def test_nothing_is_held_back_that_cannot_be_a_secret() -> None:
     assert stream.feed(b"ing\n") == b"hunting\n"
 
 
+def test_a_secret_that_is_learnt_while_a_stream_is_open_is_hidden_from_then_on() -> None:
+    redactor = Redactor(["hunter22"])
+    stream = redactor.stream()
+    shown = stream.feed(b"hunter22 swordfish ")
+    redactor.add(["swordfish"])
+    shown += stream.feed(b"hunter22 sword") + stream.feed(b"fish") + stream.flush()
+    assert shown == b"******** swordfish ******** ********"
+
+
+def test_no_pattern_is_built_of_secrets_that_a_text_does_not_hold() -> None:
+    redactor = Redactor(f"password of host {number}" for number in range(2000))
+    pattern = redactor.within(b"the password of host 77 is here")
+    assert pattern is not None
+    assert len(pattern.pattern) < 100
+    assert redactor.within(b"nothing") is None
+
+
 def test_a_redactor_does_not_show_what_it_hides() -> None:
     assert "hunter22" not in repr(Redactor(["hunter22"]))
     assert "hunter22" not in repr(Redactor(["hunter22"]).stream())

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from fleetctl.engine import endings
 from fleetctl.engine.budget import Limits
@@ -38,6 +39,7 @@ class FanOut:
         audience: is told every event.
         filters: makes a filter per stream that takes secrets out of output, or None where there are none.
         redact: takes secrets out of messages.
+        redact_data: takes secrets out of what tasks made of the output.
         outcomes: filled as hosts end, in the order they end.
         fatal: why fleetctl itself could not go on (the ledger cannot be written, a named key cannot be read); no new host was
             started then, and hosts in flight were let finish.
@@ -54,6 +56,7 @@ class FanOut:
     audience: Audience = field(default_factory=Audience)
     filters: Callable[[], StreamFilter | None] | None = None
     redact: Callable[[str], str] | None = None
+    redact_data: Callable[[Any], Any] | None = None
     outcomes: list[Outcome] = field(default_factory=list)
     fatal: FleetError | None = None
     abandoned: bool = False
@@ -188,6 +191,8 @@ class FanOut:
     def _end(self, outcome: Outcome) -> None:
         if self.redact is not None and outcome.message:
             outcome = replace(outcome, message=self.redact(outcome.message), hint=self.redact(outcome.hint))
+        if self.redact_data is not None and outcome.data:
+            outcome = replace(outcome, data=self.redact_data(outcome.data))
         self.ledger.append(
             "invocation-ended",
             host=outcome.host,

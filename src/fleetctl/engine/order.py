@@ -118,6 +118,7 @@ async def execute(
         audience=audience,
         filters=secrets.stream,
         redact=secrets.text,
+        redact_data=secrets.data,
     )
     ledger.append("run-started", hosts=len(order.hosts))
     audience.tell(RunStarted(folder.run_id, order.hosts))
@@ -164,19 +165,19 @@ class _Secrets:
     """What must not be kept or shown: the order's own secrets, and every password that was given out up to now."""
 
     def __init__(self, order: Order) -> None:
-        self._own = order.secrets
         self._credentials = order.transport.credentials
-        self._known: frozenset[str] | None = None
-        self._redactor = Redactor(())
+        self._redactor = Redactor(order.secrets)
 
     def redactor(self) -> Redactor:
-        known = self._own | self._credentials.secrets()
-        if known != self._known:
-            self._known, self._redactor = known, Redactor(known)
+        self._redactor.add(self._credentials.secrets())
         return self._redactor
 
     def text(self, text: str) -> str:
         return self.redactor().text(text)
+
+    def data(self, data: Any) -> Any:
+        redactor = self.redactor()
+        return redactor.data(data) if redactor else data
 
     def stream(self) -> StreamFilter | None:
         redactor = self.redactor()
@@ -189,7 +190,7 @@ def _run_json(order: Order, run_id: str, requested: datetime, redactor: Redactor
         "CommandId": run_id,
         "DocumentName": order.name,
         "Comment": redactor.text(order.comment),
-        "Parameters": _redacted(order.parameters, redactor),
+        "Parameters": redactor.data(order.parameters),
         "RequestedDateTime": requested.isoformat(timespec="milliseconds"),
         "RequestedBy": {"User": _user(), "Host": socket.gethostname(), "Pid": os.getpid()},
         "FleetctlVersion": __version__,
@@ -211,16 +212,6 @@ def _run_json(order: Order, run_id: str, requested: datetime, redactor: Redactor
             for host in order.hosts
         ],
     }
-
-
-def _redacted(value: Any, redactor: Redactor) -> Any:
-    if isinstance(value, str):
-        return redactor.text(value)
-    if isinstance(value, Mapping):
-        return {redactor.text(str(key)): _redacted(item, redactor) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_redacted(item, redactor) for item in value]
-    return value
 
 
 def _user() -> str:

@@ -8,6 +8,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,16 @@ async def test_secrets_appear_nowhere_below_the_run_folder(kit: Any, carry_out: 
     assert secret.encode() not in stored
     assert late.encode() not in stored
     assert b"login ********" in stored
+
+
+async def test_secrets_are_taken_out_of_what_a_task_made_of_the_output(kit: Any, carry_out: Any) -> None:
+    async def task(session: Any) -> Any:
+        data = {"Steps": [{"Message": "no hunter2-and-more here", "Code": 1}]}
+        return replace(await kit.task(session), data=data)
+
+    result = await carry_out([kit.Script()], task=task, secrets=frozenset({"hunter2-and-more"}))
+    assert result.outcomes[0].data == {"Steps": [{"Message": "no ******** here", "Code": 1}]}
+    assert b"hunter2" not in result.folder.report_path.read_bytes()
 
 
 async def test_bytes_that_are_no_text_in_an_argument_do_no_harm(kit: Any, carry_out: Any) -> None:
