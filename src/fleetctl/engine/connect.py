@@ -56,6 +56,7 @@ class Connector:
             Unreachable: it did not work; the reason of the last attempt that came to its own end.
             FleetError: the run makes no sense: no such transport, a named key that cannot be read.
         """
+        await self._prepare(host)
         attempts = _Attempts(self._limits)
         while True:
             attempts.number += 1
@@ -66,6 +67,14 @@ class Connector:
             except Unreachable as exc:
                 pause = attempts.pause_after(exc)
             await asyncio.sleep(pause)
+
+    async def _prepare(self, host: Host) -> None:
+        try:
+            await self.transport(host.transport).prepare(host)
+        except FleetError:
+            raise
+        except Exception as exc:
+            raise _broken_promise(host, exc) from exc
 
     async def _connect(self, host: Host, attempts: _Attempts) -> Connection:
         await self._places.acquire()

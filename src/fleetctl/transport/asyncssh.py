@@ -40,6 +40,19 @@ class AsyncSsh:
         self._targets = Targets(options)
         self._dialer = Dialer(options)
         self._tunnels = Tunnels(self._targets, dial=self._dial)
+        self._resolved: dict[str, Target] = {}
+
+    async def prepare(self, host: Host) -> None:
+        """Load the keys that this host and its jump hosts ask for by name.
+
+        Raises:
+            CredentialError: a key named on the command line cannot be used.
+        """
+        with contextlib.suppress(Unreachable):
+            target = self._resolved[host.name] = await self._targets.resolve(host)
+            await self._dialer.prepare(target)
+            for name in target.hops:
+                await self._dialer.prepare(await self._targets.resolve(self._targets.hop(name)))
 
     async def connect(self, host: Host, *, on_answer: Callable[[], None] | None = None) -> SshConnection:
         """Open a connection.
@@ -48,7 +61,7 @@ class AsyncSsh:
             Unreachable: whatever went wrong with this host or its jump hosts.
             CredentialError: a key named on the command line cannot be used.
         """
-        target = await self._targets.resolve(host)
+        target = self._resolved.pop(host.name, None) or await self._targets.resolve(host)
         if not target.hops:
             link = await self._dialer.dial(target, on_answer=on_answer)
         else:

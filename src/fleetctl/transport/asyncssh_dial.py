@@ -21,6 +21,7 @@ from fleetctl.transport.asyncssh_options import OptionsMaker, plain_host_keys, s
 from fleetctl.transport.asyncssh_target import Target
 from fleetctl.transport.asyncssh_wire import Lookups, Proxy, connect_tcp, start_proxy
 from fleetctl.transport.diagnose import Attempt, Stage, explain
+from fleetctl.transport.keys import KeyFileError
 from fleetctl.transport.known_hosts import Known
 from fleetctl.transport.protocol import TransportOptions, Unreachable
 
@@ -40,6 +41,17 @@ class Dialer:
         self._identities = Identities(options.credentials)
         self._lookups = Lookups()
         self._proxies: dict[Link, Proxy] = {}
+
+    async def prepare(self, target: Target) -> None:
+        """Load the keys that somebody named for a host; those that cannot be used are told when it is dialled.
+
+        Raises:
+            CredentialError: a key named on the command line cannot be used.
+        """
+        for key in target.keys:
+            with contextlib.suppress(KeyFileError):
+                if self._identities.ready(key.path, target=target) is None:
+                    await self._identities.find(key.path, target=target)
 
     async def dial(
         self, target: Target, *, via: Link | None = None, on_answer: Callable[[], None] | None = None

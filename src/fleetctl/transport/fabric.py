@@ -52,6 +52,9 @@ class FabricSsh:
         self.spare = ThreadPoolExecutor(_SPARE_THREADS, thread_name_prefix="fabric-spare")
         self._hops: dict[tuple[str, ...], asyncio.Task[FabricConnection]] = {}
 
+    async def prepare(self, host: Host) -> None:
+        """Do nothing: keys are loaded in the host's own thread."""
+
     async def connect(
         self,
         host: Host,

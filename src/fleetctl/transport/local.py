@@ -37,6 +37,9 @@ class Local:
     def __init__(self, options: TransportOptions) -> None:
         self._options = options
 
+    async def prepare(self, host: Host) -> None:
+        """Do nothing: nobody is asked anything."""
+
     async def connect(
         self,
         host: Host,

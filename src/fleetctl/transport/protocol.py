@@ -94,6 +94,15 @@ class Connection(Protocol):
 class Transport(Protocol):
     """One way to reach hosts. Made once a run as `Class(options)`."""
 
+    async def prepare(self, host: Host) -> None:
+        """Have at hand what a person may have to type for this host (a key's passphrase), before any clock runs.
+
+        What cannot be had is told by `connect`.
+
+        Raises:
+            CredentialError: a key that the command line or project names cannot be read.
+        """
+
     async def connect(self, host: Host, *, on_answer: Callable[[], None] | None = None) -> Connection:
         """Open a connection within `options.connect_timeout` seconds.
 

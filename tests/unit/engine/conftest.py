@@ -53,6 +53,9 @@ class Fleet:
     killed: list[str] = field(default_factory=list)
     closed: bool = False
 
+    async def prepare(self, host: Host) -> None:
+        pass
+
     async def connect(self, host: Host, *, on_answer: Any = None) -> Conn:
         script = self.scripts[host.name]
         number = self.attempts[host.name] = self.attempts.get(host.name, 0) + 1

@@ -31,6 +31,9 @@ class Door:
     answers: bool = False
     options: list[TransportOptions] = field(default_factory=list)
 
+    async def prepare(self, host: Host) -> None:
+        pass
+
     async def connect(self, host: Host, *, on_answer: Any = None) -> Any:
         self.tried += 1
         if self.answers and on_answer:

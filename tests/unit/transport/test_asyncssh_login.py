@@ -6,6 +6,7 @@ import asyncio
 import getpass
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -130,6 +131,24 @@ async def test_identities_only_leaves_the_agent_aside(sshd, client, agent, monke
     host = sshd.host(identity_file=(str(wrong),))
     assert await client.run(host, "echo ok") == OK
     assert (await refused(client, host, config="IdentitiesOnly yes")).reason is Reason.AUTHENTICATION
+
+
+async def test_typing_a_passphrase_slowly_costs_no_host_its_connection(another_sshd, client, tmp_path):
+    new_key(tmp_path / "sshd0" / "login.key", passphrase="open sesame")
+    server = another_sshd()
+    client.trust(server)
+
+    class Typist(Secrets):
+        def passphrase(self, key_file: Path) -> str | None:
+            time.sleep(2.5)
+            return super().passphrase(key_file)
+
+    transport = client.transport(credentials=Typist(passphrase="open sesame"), connect_timeout=2.0)
+    host = server.host()
+    await transport.prepare(host)
+    connection = await transport.connect(host)
+    assert connection.host.user == server.host().user
+    await connection.close()
 
 
 async def test_an_encrypted_key_is_opened_with_its_passphrase(another_sshd, client, tmp_path):
