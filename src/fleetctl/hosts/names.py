@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-__all__ = ["MOST_NAMES", "check_group_name", "check_host_name", "expand", "fold", "has_range"]
+__all__ = ["MOST_NAMES", "check_group_name", "check_host_name", "expand", "fold"]
 
 MOST_NAMES: Final = 1_000_000
 # A host's name becomes a folder of its run (`out/<name>/`), and must not mean anything in a selector.
@@ -36,11 +36,6 @@ def check_group_name(name: str) -> str | None:
         if _GROUP.fullmatch(name)
         else f"'{name}' is no name for a group: letters, digits and . - _ : + ~"
     )
-
-
-def has_range(text: str) -> bool:
-    """Tell whether a name holds a range."""
-    return "[" in text
 
 
 def expand(pattern: str) -> list[str]:
