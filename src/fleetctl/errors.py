@@ -21,6 +21,8 @@ reasons for which the program cannot go on, each with a stable kebab-case `code`
     │   └── CredentialError        2  credentials          a key, passphrase or password cannot be had
     ├── StateFolderError           2  state-folder         `.fleetctl/` cannot be written or read
     ├── NotFoundError              2  not-found            no such run, host or file
+    ├── DamagedError               2  damaged              a ledger or audit log does not verify
+    ├── LockedError                2  locked               another controller works on this run
     ├── HostKeyError               4  host-key             `hosts trust` met a host that could not be scanned
     └── BlockedError               7  blocked              a policy, gate or calendar says no
 """
@@ -35,11 +37,13 @@ __all__ = [
     "BudgetError",
     "ConfigError",
     "CredentialError",
+    "DamagedError",
     "DocumentError",
     "DocumentProblemsError",
     "FleetError",
     "HostKeyError",
     "InventoryError",
+    "LockedError",
     "NeedsConfirmation",
     "NotFoundError",
     "ParameterError",
@@ -212,6 +216,20 @@ class NotFoundError(FleetError):
     """Something was named that does not exist: a run, a host, a file."""
 
     code = "not-found"
+    exit_code = 2
+
+
+class DamagedError(FleetError):
+    """A ledger, or the audit log, was changed, or lost records."""
+
+    code = "damaged"
+    exit_code = 2
+
+
+class LockedError(FleetError):
+    """Another controller works on this run."""
+
+    code = "locked"
     exit_code = 2
 
 

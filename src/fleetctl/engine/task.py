@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import blake2b
-from typing import Protocol
+from typing import Any, Protocol
 
 from fleetctl.engine.output import OutputFiles
 from fleetctl.model import Become, Command, Exit, Host, Outcome, Reason, Status
 from fleetctl.store.runs import RunFolder
-from fleetctl.transport.protocol import Connection
+from fleetctl.transport.protocol import Connection, OutputSink, Unreachable
 
-__all__ = ["Session", "StepTimedOut", "Task"]
+__all__ = ["Answer", "Link", "Session", "StepTimedOut", "Task"]
 
 # What `ps` shows and `kill_script` looks for on the host (`fleetctl.transport.shell`).
 _ODD = re.compile(r"[^A-Za-z0-9._:@%+-]")
 _LONGEST = 80
+# Bytes of an answer that are kept of each stream.
+_MOST_ANSWER = 1 << 20
 
 
 class Task(Protocol):
@@ -53,6 +56,56 @@ def _plain(name: str) -> str:
     return plain if plain == name else f"{plain}-{blake2b(repr(name).encode(), digest_size=4).hexdigest()}"
 
 
+class Link(Protocol):
+    """What an invocation needs of the engine beyond its first connection."""
+
+    async def reconnect(self, *, seconds: float | None = None) -> Connection:
+        """Close the connection and open another to the same host, trying again while that may help.
+
+        Args:
+            seconds: how long to go on trying; None: as long as the invocation may take.
+
+        Raises:
+            Unreachable: it did not work in that time; the reason of the last attempt.
+        """
+
+    async def note(self, type_: str, **fields: Any) -> None:
+        """Add a record about this invocation to the ledger; it is on disk when this returns."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Answer:
+    """What a question to a host brought back, held in memory.
+
+    Attributes:
+        end: how the script ended.
+        out, err: what it printed, the first megabyte of each.
+    """
+
+    end: Exit = field(default_factory=Exit)
+    out: bytearray = field(default_factory=bytearray)
+    err: bytearray = field(default_factory=bytearray)
+
+    def stdout(self, data: bytes) -> None:
+        """Take bytes."""
+        self.out += data[: max(0, _MOST_ANSWER - len(self.out))]
+
+    def stderr(self, data: bytes) -> None:
+        """Take bytes."""
+        self.err += data[: max(0, _MOST_ANSWER - len(self.err))]
+
+    @property
+    def text(self) -> str:
+        """What was printed to stdout, without white space around it."""
+        return self.out.decode(errors="replace").strip()
+
+    @property
+    def said(self) -> str:
+        """The last line of stderr that says something."""
+        lines = [line.strip() for line in self.err.decode(errors="replace").splitlines()]
+        return next(filter(None, reversed(lines)), "")
+
+
 class Session:
     """One invocation's hold of its host: execute, and read back what was stored.
 
@@ -61,24 +114,77 @@ class Session:
         run_id: the run's id (SSM: CommandId).
         invocation_id: unique name of this host's share; also the tag of its processes on the host.
         env: what every command of this invocation finds in its environment.
+        notes: what the ledger knows of this invocation from a controller that was lost: its own records, oldest first; empty in a
+            first attempt.
     """
 
-    __slots__ = ("_connection", "_files", "_folder", "env", "host", "invocation_id", "run_id", "started")
+    __slots__ = (
+        "_connection", "_files", "_folder", "_link", "env", "host", "invocation_id", "notes", "run_id", "started",
+    )  # fmt: skip
 
-    def __init__(self, connection: Connection, folder: RunFolder, files: OutputFiles, *, run_id: str) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        folder: RunFolder,
+        files: OutputFiles,
+        *,
+        run_id: str,
+        link: Link | None = None,
+        notes: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
         self._connection = connection
         self._folder = folder
         self._files = files
+        self._link = link
         self.host: Host = connection.host
         self.run_id = run_id
         self.invocation_id = f"{run_id}.{_plain(self.host.name)}"
         self.env = {"FLEETCTL_HOST": self.host.name, "FLEETCTL_RUN": run_id}
+        self.notes = tuple(notes)
         self.started = datetime.now(UTC)
 
     @property
     def connection(self) -> Connection:
         """The open connection, for tasks that move files. Whatever runs over it carries `invocation_id` as its tag."""
         return self._connection
+
+    async def ask(self, command: Command, *, timeout: float | None = None) -> Answer:  # noqa: ASYNC109 - a question's own limit is data
+        """Run a script of our own whose output is for us, not for the run's stored output.
+
+        Args:
+            command: `become` is dropped where it would change nothing; it is tagged as the invocation is.
+            timeout: seconds; None leaves it to the run's.
+
+        Raises:
+            ExecFailed: not started, or lost.
+            StepTimedOut: no answer within `timeout` seconds; what ran was killed.
+        """
+        answer = Answer()
+        full = replace(command, tag=self.invocation_id, become=self.becoming(command.become))
+        answer.end = await self._within(timeout, full, answer)
+        return answer
+
+    async def reconnect(self, *, seconds: float | None = None) -> None:
+        """Close the connection and open another to the same host: after a reboot, or when it was lost.
+
+        Args:
+            seconds: how long to go on trying; None: as long as the invocation may take.
+
+        Raises:
+            Unreachable: it did not work; the reason of the last attempt.
+        """
+        if self._link is None:
+            raise Unreachable(Reason.CONNECTION_LOST, f"the connection to {self.host.name} was lost")
+        self._connection = await self._link.reconnect(seconds=seconds)
+
+    async def note(self, type_: str, **fields: Any) -> None:
+        """Add a record about this invocation to the ledger, on disk when this returns: intent before the act.
+
+        Raises:
+            StateFolderError: it cannot be written: the act must not follow.
+        """
+        if self._link is not None:
+            await self._link.note(type_, **fields)
 
     def becoming(self, become: Become | None) -> Become | None:
         """Return `become`, or None where it would change nothing: the login user is that user already."""
@@ -108,7 +214,9 @@ class Session:
             tag=self.invocation_id,
             become=self.becoming(command.become),
         )
-        sink = self._files.step(step)
+        return await self._within(timeout, full, self._files.step(step))
+
+    async def _within(self, timeout: float | None, full: Command, sink: OutputSink) -> Exit:  # noqa: ASYNC109
         if timeout is None:
             return await self._connection.exec(full, sink)
         try:
