@@ -103,6 +103,7 @@ class Reason(StrEnum):
     SIGNAL = "signal"
     EXECUTION_TIMEOUT = "execution-timeout"
     CONNECTION_LOST = "connection-lost"
+    CONTROLLER_LOST = "controller-lost"
     BECOME_PASSWORD_MISSING = "become-password-missing"  # noqa: S105 - a class of reasons, not a secret
     BECOME_PASSWORD_WRONG = "become-password-wrong"  # noqa: S105
     BECOME_NOT_ALLOWED = "become-not-allowed"

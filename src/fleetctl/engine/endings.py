@@ -10,13 +10,26 @@ from fleetctl.engine.task import Session, StepTimedOut
 from fleetctl.model import Host, Outcome, Reason, Status
 from fleetctl.transport.protocol import ExecFailed, Unreachable
 
-__all__ = ["cancelled", "failed", "not_started", "timed_out", "unreachable", "with_output"]
+__all__ = [
+    "cancelled",
+    "controller_lost",
+    "failed",
+    "left",
+    "not_started",
+    "out_of_reach",
+    "settled",
+    "timed_out",
+    "unreachable",
+    "with_output",
+]
 
 _WHY_NOT_STARTED = {
     Reason.ERROR_BUDGET: "not started: more errors than --max-errors allows",
     Reason.UNREACHABLE_BUDGET: "not started: more unreachable hosts than --max-unreachable allows",
     Reason.INTERRUPTED: "not started: the run was interrupted",
 }
+_SETTLED = frozenset({Status.SUCCESS, Status.FAILED, Status.TIMED_OUT, Status.CANCELLED, Status.SKIPPED})
+_UNSURE = frozenset({Reason.OUTPUT, Reason.REMOTE, Reason.INTERNAL})
 _LOST = frozenset({Reason.CONNECTION_LOST, Reason.CONNECTION_CLOSED})
 
 
@@ -42,6 +55,50 @@ def unreachable(host: Host, exc: Unreachable, *, attempts: int) -> Outcome:
         attempts=max(1, attempts),
         ended=datetime.now(UTC),
     )
+
+
+def out_of_reach(host: Host, exc: Unreachable, *, started: datetime | None) -> Outcome:
+    """A host on which work was begun cannot be reached to see what became of it."""
+    return Outcome(
+        host=host.name,
+        status=Status.UNKNOWN,
+        details="Connection Lost",
+        reason=exc.reason,
+        message=f"was begun, and cannot be reached now: {exc.message}",
+        hint=exc.hint or "try again later: fleetctl runs resume",
+        started=started,
+        ended=datetime.now(UTC),
+    )
+
+
+def controller_lost(host: Host, *, started: datetime | None) -> Outcome:
+    """The controller was lost while the host was at it, and nothing there outlived the connection: nobody saw the end."""
+    return Outcome(
+        host=host.name,
+        status=Status.UNKNOWN,
+        details="Controller Lost",
+        reason=Reason.CONTROLLER_LOST,
+        message="was begun by a controller that was lost: it may have done its work, or part of it",
+        hint="look at the host; to run it again there: fleetctl runs resume --retry-unknown",
+        started=started,
+        ended=datetime.now(UTC),
+    )
+
+
+def left(session: Session) -> Outcome:
+    """The operator let go of a detached job: it goes on."""
+    return Outcome(
+        host=session.host.name,
+        status=Status.IN_PROGRESS,
+        message="goes on there as a detached job",
+        hint="collect it with: fleetctl runs attach",
+        started=session.started,
+    )
+
+
+def settled(outcome: Outcome) -> bool:
+    """Tell whether the result is known and safely here, so that nothing needs to be kept on the host."""
+    return outcome.status in _SETTLED and outcome.reason not in _UNSURE
 
 
 def cancelled(session: Session) -> Outcome:
