@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import ClassVar
 
+from fleetctl.packages.apt_faults import apt_faults
 from fleetctl.packages.apt_policy import PolicyEntry, PolicyVersion, read_sources, read_versions
 from fleetctl.packages.collect import script_text
 from fleetctl.packages.debversion import DebVersionKey, deb_version_key, split_deb_version
@@ -42,10 +43,15 @@ class Apt:
     name: ClassVar[str] = "apt"
     families: ClassVar[tuple[str, ...]] = ("debian", "ubuntu", "raspbian")
     detect: ClassVar[str] = "have apt-get && have apt-cache && have dpkg-query"
+    refresh: ClassVar[str] = "apt-get update"
 
     def scan_script(self) -> str:
         """Return the sh text that defines `scan_apt`."""
         return script_text("apt.sh")
+
+    def refresh_script(self) -> str:
+        """Return the sh text that defines `refresh_apt`: by itself `apt-get update` calls it a success when lists are missing."""
+        return "refresh_apt() { DEBIAN_FRONTEND=noninteractive apt-get -q -o APT::Update::Error-Mode=any update; }\n"
 
     def version_key(self, version: str) -> DebVersionKey:
         """Return the sort key of deb-version(7)."""
@@ -75,6 +81,7 @@ class Apt:
             holds=(*(Hold(name=r.name, arch=r.arch, kind="hold") for r in rows if r.held), *reader.pins()),
             reboot=_reboot(sections, facts, installed),
             services=services,
+            faults=apt_faults(rows, sections["apt-upgrade"]),
             metadata_time=_metadata_time(sections["apt-list-times"]),
             errors=tuple(errors),
             warnings=(*warnings, *_expired(sections["apt-release-files"], facts)),

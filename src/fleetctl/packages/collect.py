@@ -6,12 +6,13 @@ from fleetctl.packages.collect import collect_script, managers, read_state
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from importlib.resources import files
 
 from fleetctl.packages.facts import host_facts
 from fleetctl.packages.model import PackageState
 from fleetctl.packages.protocol import PackageManager
-from fleetctl.packages.sections import read_sections
+from fleetctl.packages.sections import Sections, read_sections
 from fleetctl.spec.plugins import load, names
 
 __all__ = ["GROUP", "collect_script", "managers", "read_state", "script_text"]
@@ -34,11 +35,20 @@ def script_text(name: str) -> str:
     return files("fleetctl.packages").joinpath("scripts", name).read_text(encoding="utf-8")
 
 
-def collect_script(known: Iterable[PackageManager]) -> str:
-    """Return the script: it finds out which of the known managers rules the host, and lets that one tell."""
+def collect_script(known: Iterable[PackageManager], *, refresh: bool = False) -> str:
+    """Return the script: it finds out which of the known managers rules the host, and lets that one tell.
+
+    Args:
+        known: managers that it knows.
+        refresh: bring the package lists up to date first. Only then is there anything in the script that writes.
+    """
     known = tuple(known)
-    parts = [manager.scan_script().rstrip("\n") + "\n" for manager in known]
-    return script_text("collect.sh").replace(_PLACE, "\n".join([*parts, _chooser(known)]))
+    texts = [manager.scan_script() for manager in known]
+    if refresh:
+        texts += [manager.refresh_script() for manager in known]
+    parts = [text.rstrip("\n") + "\n" for text in texts]
+    ask = '[ -z "$manager" ] || section refresh "refresh_$manager"\n' if refresh else ""
+    return script_text("collect.sh").replace(_PLACE, "\n".join([*parts, _chooser(known) + ask]))
 
 
 def _chooser(known: tuple[PackageManager, ...]) -> str:
@@ -71,9 +81,22 @@ def read_state(stdout: bytes, stderr: bytes, known: Iterable[PackageManager]) ->
     name = sections["manager"].text.strip()
     for manager in known:
         if manager.name == name:
-            return manager.parse(sections, facts)
+            state = manager.parse(sections, facts)
+            stale = _refresh_failure(sections) if "refresh" in sections else ""
+            return replace(state, errors=(stale, *state.errors)) if stale else state
     listed = ", ".join(manager.name for manager in known)
     system = facts.pretty_name or facts.os_id or "this host"
     return PackageState(
         manager="", facts=facts, errors=(f"{system} has no package manager that fleetctl knows ({listed})",)
     )
+
+
+def _refresh_failure(sections: Sections) -> str:
+    """Say why package lists that should have been refreshed were not; empty if they were."""
+    refresh = sections["refresh"]
+    if refresh.ok:
+        return ""
+    told = [line for line in (refresh.errors + "\n" + refresh.text).splitlines() if line.strip()]
+    said = [line for line in told if line.startswith(("E: ", "Error", "error", "ERROR"))] or told
+    why = refresh.fault or " ".join(said[:3]) or f"exit code {refresh.code}"
+    return f"the package lists could not be refreshed: {why}"

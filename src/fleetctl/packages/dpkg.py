@@ -35,6 +35,11 @@ class DpkgRow(NamedTuple):
         return self.status[:1] == "h"
 
     @property
+    def damaged(self) -> bool:
+        """Whether its files are not whole: configuring it does not help, it must be unpacked again."""
+        return self.status[1:2] == "H" or self.status[2:3] == "R"
+
+    @property
     def broken(self) -> str:
         """Why it is not properly installed; empty if it is."""
         why = _BROKEN.get(self.status[1:2], "")

@@ -13,6 +13,7 @@ __all__ = [
     "Advisory",
     "AvailableUpdate",
     "AvailableVersion",
+    "Fault",
     "Hold",
     "HostFacts",
     "InstalledPackage",
@@ -75,9 +76,11 @@ class InstalledPackage:
         status: the manager's own word (dpkg's `ii`, `iF`); empty where there is none.
         broken: why it is not properly installed; empty if it is.
         origins: where the installed version can be had now; empty if nowhere (local, or superseded).
+        repository: it was installed from, where the manager remembers; `origins` is where it can be had today.
         security: whether the vendor's security pocket offers the installed version, or a security advisory names it.
         advisories: that the installed version answers, where the manager knows.
         installed_at: aware UTC, where the manager knows.
+        superseded: a newer version is installed beside it (kernels): nobody should judge this one.
     """
 
     name: str
@@ -92,13 +95,15 @@ class InstalledPackage:
     status: str = ""
     broken: str = ""
     origins: tuple[Origin, ...] = ()
+    repository: str = ""
     security: bool = False
     advisories: tuple[Advisory, ...] = ()
     installed_at: datetime | None = None
+    superseded: bool = False
 
     @property
     def key(self) -> tuple[str, str]:
-        """Name and architecture: what tells it from every other package of the host."""
+        """Name and architecture: what tells it from every other package of the host that is not superseded."""
         return self.name, self.arch
 
 
@@ -190,6 +195,21 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Something in a host's package database that is broken or was left half done.
+
+    Attributes:
+        what: is wrong, in one sentence.
+        mend: the command line that root should run; empty if no single one does it.
+        packages: that it is about, as far as known.
+    """
+
+    what: str
+    mend: str = ""
+    packages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RebootVerdict:
     """Whether the host waits for a reboot, and who says so.
 
@@ -239,7 +259,8 @@ class PackageState:
         manager: entry point name (`apt`); empty if the host has none that is known.
         holds: rules that keep packages back, whether or not there is an update.
         services: that still run old code.
-        metadata_time: when the package lists were last refreshed, aware UTC.
+        faults: what is broken or half done; the host can be judged all the same.
+        metadata_time: when the package lists were last refreshed, aware UTC; of several lists, the one that is most out of date.
         errors: why this state must not be judged; each names what failed.
         warnings: what a reader should know.
         unseen: what was not visible, for lack of rights or of a tool.
@@ -252,6 +273,7 @@ class PackageState:
     holds: tuple[Hold, ...] = ()
     reboot: RebootVerdict = field(default_factory=RebootVerdict)
     services: tuple[str, ...] = ()
+    faults: tuple[Fault, ...] = ()
     metadata_time: datetime | None = None
     errors: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
