@@ -10,7 +10,9 @@ from fleetctl.model import Host, Outcome
 
 __all__ = [
     "Audience",
+    "Baking",
     "Event",
+    "GateChecked",
     "HostConnecting",
     "HostEnded",
     "HostStarted",
@@ -18,6 +20,8 @@ __all__ = [
     "Observer",
     "RunEnded",
     "RunStarted",
+    "WaveEnded",
+    "WaveStarted",
 ]
 
 
@@ -66,7 +70,54 @@ class RunEnded:
     status: str
 
 
-Event: TypeAlias = RunStarted | HostConnecting | HostStarted | HostEnded | Note | RunEnded
+@dataclass(frozen=True, slots=True)
+class WaveStarted:
+    """A wave begins. `number` counts from 1, `of` is how many waves the run has."""
+
+    number: int
+    of: int
+    hosts: tuple[Host, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WaveEnded:
+    """All hosts of a wave have ended, or the run was stopped in it. Gates come next."""
+
+    number: int
+    of: int
+    outcomes: tuple[Outcome, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Baking:
+    """The run waits after wave `number` for `seconds`, to see whether what was done holds."""
+
+    number: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class GateChecked:
+    """A gate after wave `number` was checked; one that is not `green` stops the run."""
+
+    number: int
+    name: str
+    green: bool
+    message: str
+
+
+Event: TypeAlias = (
+    RunStarted
+    | HostConnecting
+    | HostStarted
+    | HostEnded
+    | Note
+    | RunEnded
+    | WaveStarted
+    | WaveEnded
+    | Baking
+    | GateChecked
+)
 Observer: TypeAlias = Callable[[Event], None]
 
 
