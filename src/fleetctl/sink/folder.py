@@ -1,0 +1,108 @@
+"""`file:///FOLDER`: another folder, such as a share that is mounted. Needs nothing but the standard library."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+from typing import IO
+
+from fleetctl.errors import UsageError
+from fleetctl.sink.protocol import SinkConflict, SinkFailed, Source, split_url
+
+__all__ = ["FolderSink"]
+
+_CHUNK = 1 << 20
+# What link(2) says where a file system knows no hard links.
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
+
+
+class FolderSink:
+    """Puts objects as files, readable by their owner alone.
+
+    Args:
+        url: `file:///FOLDER`; made with its first object.
+        options: takes none.
+
+    Raises:
+        UsageError: the URL names no folder, or an option was given.
+    """
+
+    def __init__(self, url: str, options: Mapping[str, str]) -> None:
+        if options:
+            raise UsageError(f"a file:// sink has no setting '{min(options)}'", hint="take it out")
+        self._root = Path(split_url(url).path)
+        # Threads of its own: the loop's are shared with name resolution, and a share whose server is gone blocks for minutes.
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="sink")
+
+    async def put(self, key: str, source: Source) -> None:
+        """Put a file, whole or not at all, on disk when this returns."""
+        await asyncio.get_running_loop().run_in_executor(self._threads, self._put, key, source)
+
+    async def close(self) -> None:
+        """Let the threads go; one that hangs in a dead share does not keep us."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _put(self, key: str, source: Source) -> None:
+        path = self._root / key
+        temporary = path.with_name(f".{secrets.token_hex(16)}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if path.exists():
+                self._compare(key, path, source)
+                return
+            handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            try:
+                with os.fdopen(handle, "wb") as file, _open(source) as content:
+                    shutil.copyfileobj(content, file, _CHUNK)
+                    file.flush()
+                    os.fsync(file.fileno())
+                self._name(temporary, path)
+            finally:
+                temporary.unlink(missing_ok=True)
+        except FileExistsError:
+            self._compare(key, path, source)
+        except OSError as exc:
+            raise SinkFailed(f"{path} cannot be written: {exc.strerror}") from exc
+
+    @staticmethod
+    def _name(temporary: Path, path: Path) -> None:
+        """Give the file its name, unless something has it: link(2) is the one call that cannot replace."""
+        try:
+            os.link(temporary, path)
+        except OSError as exc:
+            if exc.errno not in _NO_LINKS:
+                raise
+            if path.exists():
+                raise FileExistsError(errno.EEXIST, "exists", str(path)) from exc
+            temporary.rename(path)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            with contextlib.suppress(OSError):  # not every share can
+                os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    @staticmethod
+    def _compare(key: str, path: Path, source: Source) -> None:
+        try:
+            with path.open("rb") as there, _open(source) as here:
+                while True:
+                    old, new = there.read(_CHUNK), here.read(_CHUNK)
+                    if old != new:
+                        raise SinkConflict(key, grown=new.startswith(old) and not there.read(1))
+                    if not old:
+                        return
+        except OSError as exc:
+            raise SinkFailed(f"{path} stands there and cannot be read: {exc.strerror}") from exc
+
+
+def _open(source: Source) -> IO[bytes]:
+    return BytesIO(source) if isinstance(source, bytes) else source.open("rb")
