@@ -9,34 +9,22 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, BinaryIO
 
-from fleetctl.errors import StateFolderError
+from fleetctl.errors import DamagedError, StateFolderError
+from fleetctl.store.flaws import Entry, Flaw, Kind, diagnose
 from fleetctl.store.runs import to_bytes
 
-__all__ = ["Chain", "Flaw", "Kind", "cut_torn", "hash_of", "inspect", "records", "seal"]
+__all__ = ["Chain", "Flaw", "Kind", "cut_torn", "end_of", "hash_of", "inspect", "records", "seal"]
 
-Kind: TypeAlias = Literal["changed", "missing", "reordered", "torn", "truncated", "unreadable", "foreign"]
-
-
-@dataclass(frozen=True, slots=True)
-class Flaw:
-    """Something that is wrong with a chain.
-
-    Attributes:
-        line: where, from 1; 0 is the file as a whole.
-        kind: the class of damage.
-        message: one sentence.
-    """
-
-    line: int
-    kind: Kind
-    message: str
+# No record comes near it: what is longer is none, and must not fill the memory.
+_LONGEST = 1 << 25
+_CHUNK = 1 << 16
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,6 +38,7 @@ class Chain:
         size: bytes of whole lines.
         torn: bytes of an unfinished last line.
         flaws: everything that is wrong, in the order of the file; a torn end is among them.
+        marks: hashes of the records that were asked for, by their `seq`.
     """
 
     count: int = 0
@@ -58,6 +47,7 @@ class Chain:
     size: int = 0
     torn: int = 0
     flaws: list[Flaw] = field(default_factory=list)
+    marks: dict[int, str] = field(default_factory=dict)
 
     @property
     def sound(self) -> bool:
@@ -82,80 +72,145 @@ def seal(type_: str, fields: Mapping[str, Any], *, sequence: int, previous: str)
     return to_bytes(record)
 
 
-def inspect(path: Path, *, first: str, see: Callable[[int, Mapping[str, Any]], None] | None = None) -> Chain:
+def inspect(
+    path: Path,
+    *,
+    first: str,
+    see: Callable[[int, Mapping[str, Any]], None] | None = None,
+    marks: Collection[int] = (),
+    base: str = "what it stands on",
+) -> Chain:
     """Look through a whole chain, one line in memory at a time.
 
     Args:
         path: the file; one that does not exist is an empty chain.
         first: what the first record must carry as `prev`.
         see: called with line number and record for each that can be read.
+        marks: `seq` of records whose hashes are wanted.
+        base: what `first` is the hash of, in words.
 
     Raises:
         StateFolderError: the file cannot be read.
     """
     chain = Chain(head=first)
+    fits = True
     try:
         with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                _take(chain, line, number=number, see=see)
+            for number, line in enumerate(_lines(file), 1):
+                if not line.endswith(b"\n"):
+                    chain.torn = len(line)
+                    continue
+                record = _parse(line)
+                fits &= _follows(chain, record)
+                chain.size += len(line)
+                chain.head = hash_of(line[:-1])
+                if record is None:
+                    continue
+                chain.sequence = record["seq"]
+                chain.count += 1
+                if record["seq"] in marks:
+                    chain.marks[record["seq"]] = chain.head
+                if see is not None:
+                    see(number, record)
+            if not fits:  # only then is everything held at once, to tell what happened
+                file.seek(0)
+                chain.flaws += diagnose(map(_entry, _lines(file)), first=first, base=base)
     except FileNotFoundError:
         return chain
     except OSError as exc:
         raise StateFolderError(f"{path} cannot be read: {exc.strerror}") from exc
+    if chain.torn:
+        text = f"the last line has no end: {chain.torn} bytes of a record, as a power cut leaves them"
+        chain.flaws.append(Flaw(line=0, kind="torn", message=text))
     return chain
 
 
-def _take(
-    chain: Chain, line: bytes, *, number: int, see: Callable[[int, Mapping[str, Any]], None] | None
-) -> None:
-    body = line.removesuffix(b"\n")
-    if body == line:
-        chain.torn = len(line)
-        chain.flaws.append(Flaw(number, "torn", f"line {number} has no end: {len(line)} bytes of a record"))
-        return
-    record = _parse(body)
-    if record is None:
-        chain.flaws.append(Flaw(number, "unreadable", f"line {number} is no record"))
-    else:
-        _compare(chain, record, number)
-        chain.sequence = record["seq"]
-        chain.count += 1
-        if see is not None:
-            see(number, record)
-    chain.head = hash_of(body)
-    chain.size += len(line)
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    """Yield lines, the last perhaps without its newline; what is too long to be a record comes in pieces that are none either."""
+    while line := file.readline(_LONGEST):
+        if len(line) == _LONGEST and not line.endswith(b"\n") and file.peek(1):  # type: ignore[attr-defined]
+            line += b"\n"
+        yield line
+
+
+def _follows(chain: Chain, record: Mapping[str, Any] | None) -> bool:
+    return record is not None and record["seq"] == chain.sequence + 1 and record.get("prev") == chain.head
+
+
+def _entry(line: bytes) -> Entry | None:
+    if not line.endswith(b"\n"):
+        return None
+    record = _parse(line) or {}
+    return Entry(sequence=record.get("seq", 0), previous=str(record.get("prev", "")), hash=hash_of(line[:-1]))
 
 
 def _parse(body: bytes) -> dict[str, Any] | None:
     try:
         record = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    if (
-        isinstance(record, dict)
-        and isinstance(record.get("seq"), int)
-        and isinstance(record.get("type"), str)
-    ):
-        return record
-    return None
+    if not isinstance(record, dict) or not isinstance(record.get("type"), str):
+        return None
+    sequence = record.get("seq")
+    return record if isinstance(sequence, int) and not isinstance(sequence, bool) and sequence > 0 else None
 
 
-def _compare(chain: Chain, record: Mapping[str, Any], number: int) -> None:
-    expected, found = chain.sequence + 1, record["seq"]
-    if record.get("prev") == chain.head and found == expected:
-        return
-    if found < expected:
-        text = f"line {number} holds record {found}, which belongs further up"
-        chain.flaws.append(Flaw(number, "reordered", text))
-    elif found > expected:
-        gone = f"record {expected}" if found == expected + 1 else f"records {expected} to {found - 1}"
-        chain.flaws.append(Flaw(number, "missing", f"{gone} missing before line {number}"))
-    elif number == 1:
-        text = "the first record is bound to something else: what it stands on was changed"
-        chain.flaws.append(Flaw(number, "foreign", text))
-    else:
-        text = f"record {found} does not fit the one before it: record {found - 1} was changed"
-        chain.flaws.append(Flaw(number - 1, "changed", text))
+def end_of(path: Path, *, first: str) -> Chain:
+    """Look at the end of a chain only: what is needed to add to it. `count` is not filled.
+
+    Lines at the end that are no records each stand for one, so that what is added after them fits what is before them; they
+    are among the flaws.
+
+    Raises:
+        DamagedError: there is no record anywhere near the end.
+        StateFolderError: the file cannot be read.
+    """
+    chain = Chain(head=first)
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            found = _read_back(file, size)
+    except FileNotFoundError:
+        return chain
+    except OSError as exc:
+        raise StateFolderError(f"{path} cannot be read: {exc.strerror}") from exc
+    if found is None:
+        raise DamagedError(
+            f"{path} is damaged: it does not end with a record",
+            hint="see what is wrong with: fleetctl audit verify",
+        )
+    lines, torn, sequence = found
+    chain.torn, chain.size = len(torn), size - len(torn)
+    if lines:
+        chain.head = hash_of(lines[-1])
+        chain.sequence = sequence + len(lines) - 1 if sequence else len(lines)
+    chain.flaws += [
+        Flaw(kind="unreadable", message="a line at the end is no record")
+        for _ in (lines[1:] if sequence else lines)
+    ]
+    return chain
+
+
+def _read_back(file: BinaryIO, size: int) -> tuple[list[bytes], bytes, int] | None:
+    """Return the whole lines from the last record on, what stands after them, and that record's `seq`.
+
+    Where the file holds no record at all, these are all of its lines, and 0.
+    """
+    tail = b""
+    while True:
+        whole, _, torn = tail.rpartition(b"\n")
+        lines = whole.split(b"\n") if whole else []
+        all_of_it = len(tail) == size
+        for index in range(len(lines) - 1, -1 if all_of_it else 0, -1):
+            if (record := _parse(lines[index])) is not None:
+                return lines[index:], torn, record["seq"]
+        if all_of_it:
+            return lines, torn, 0
+        if len(tail) >= _LONGEST:
+            return None
+        start = max(0, size - 2 * len(tail) - _CHUNK)
+        file.seek(start)
+        tail = file.read(size - start)
 
 
 def records(path: Path) -> Iterator[dict[str, Any]]:
