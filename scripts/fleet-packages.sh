@@ -4,8 +4,8 @@
 set -euo pipefail
 
 packages=(
-  apt-utils busybox-static debian-archive-keyring dropbear-bin gnupg iproute2 mmdebstrap nftables
-  opendoas openssh-client openssh-server sudo systemd-container zstd
+  apt-utils busybox-static debian-archive-keyring dropbear-bin gnupg iproute2 libalpm13 mmdebstrap nftables
+  opendoas openssh-client openssh-server rpm sudo systemd-container zstd
 )
 
 say() { printf '%s\n' "fleet-packages: $*" >&2; }

@@ -1,0 +1,87 @@
+"""The order of rpm versions, held against rpm itself."""
+
+import shutil
+import subprocess
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fleetctl.packages.rpmversion import evr, rpm_version_key, split_rpm_version
+
+# rpm's own tests (tests/rpmvercmp.at), and what people stumble over.
+RISING = [
+    ("1.0", "2.0"),
+    ("2.0", "2.0.1"),
+    ("2.0.1", "2.0.1a"),
+    ("5.5p1", "5.5p2"),
+    ("10xyz", "10.1xyz"),
+    ("xyz.4", "8"),
+    ("xyz.4", "2"),
+    ("5.5p2", "5.6p1"),
+    ("5.6p1", "6.5p1"),
+    ("6.0.rc1", "6.0"),
+    ("10a2", "10b2"),
+    ("1.0~rc1", "1.0"),
+    ("1.0~rc1", "1.0~rc2"),
+    ("1.0~rc1~git123", "1.0~rc1"),
+    ("1.0", "1.0^"),
+    ("1.0^", "1.0^git1"),
+    ("1.0^git1", "1.0^git2"),
+    ("1.0^git1", "1.01"),
+    ("1.0^20160101", "1.0.1"),
+    ("1.0~rc1", "1.0~rc1^git1"),
+    ("1.0^git1~pre", "1.0^git1"),
+    ("9-1", "1:1-1"),
+    ("1.0-1.el9", "1.0-1.el9_2"),
+    ("1.0-9", "1.0-10"),
+]
+EQUAL = [("1.0", "1_0"), ("1.0", "1.00"), ("0:1.0-1", "1.0-1"), ("2.0", "2.0."), ("1-1é", "1-1")]
+
+
+@pytest.mark.parametrize(("less", "more"), [pair for pair in RISING if pair[0] != "6.0.rc1"])
+def test_newer_is_newer(less, more):
+    assert rpm_version_key(less) < rpm_version_key(more)
+
+
+@pytest.mark.parametrize(("one", "other"), EQUAL)
+def test_what_rpm_calls_equal_is_equal(one, other):
+    assert rpm_version_key(one) == rpm_version_key(other)
+
+
+def test_letters_after_a_dot_are_newer_without_a_tilde():
+    assert rpm_version_key("6.0.rc1") > rpm_version_key("6.0")
+
+
+@pytest.mark.parametrize(
+    ("version", "parts"),
+    [
+        ("1:2.0-3.el9", ("1", "2.0", "3.el9")),
+        ("2.0-3", ("", "2.0", "3")),
+        ("2.0", ("", "2.0", "")),
+        ("a:2-1", ("", "a:2", "1")),
+        ("", ("", "", "")),
+    ],
+)
+def test_splits_a_version(version, parts):
+    assert split_rpm_version(version) == parts
+
+
+def test_an_epoch_of_zero_is_not_written():
+    assert [evr(epoch, "1", "2") for epoch in ("", "0", "(none)", "3")] == ["1-2", "1-2", "1-2", "3:1-2"]
+
+
+versions = st.text(alphabet="019azZ.~^_+", min_size=1, max_size=8)
+
+
+@settings(deadline=None, max_examples=20)
+@given(pairs=st.lists(st.tuples(versions, versions), min_size=25, max_size=25))
+def test_orders_as_rpm_does(pairs):
+    rpm = shutil.which("rpm") or pytest.skip("rpm is not installed")
+    asked = "".join(f'print(rpm.vercmp("{one}", "{two}"), "")' for one, two in pairs)
+    told = subprocess.run([rpm, "--eval", f"%{{lua:{asked}}}"], capture_output=True, text=True, check=True)
+    ours = []
+    for one, two in pairs:
+        left, right = rpm_version_key(f"{one}"), rpm_version_key(f"{two}")
+        ours.append((left > right) - (left < right))
+    assert [int(word) for word in told.stdout.split()] == ours
