@@ -134,7 +134,8 @@ class Fleet:
         Raises:
             FleetError: fleetctl itself cannot go on.
         """
-        from fleetctl.engine.order import Order, execute  # noqa: PLC0415 - the engine brings asyncio and transports
+        from fleetctl.engine.conduct import execute  # noqa: PLC0415 - the engine brings asyncio and transports
+        from fleetctl.engine.order import Order  # noqa: PLC0415
 
         chosen = self.select(hosts) if isinstance(hosts, str) else tuple(hosts)
         order = Order(

@@ -21,6 +21,13 @@ __all__ = ["Connector"]
 _SILENT_AFTER = 1.0
 # Transports end their first attempt by themselves, with a reason; this much later it is cut off.
 _GRACE = 2.0
+# Between attempts at a host that was lost, in seconds.
+_FIRST_PAUSE = 0.5
+_LONGEST_PAUSE = 8.0
+# What does not pass by itself.
+_FOR_GOOD = frozenset(
+    {Reason.HOST_KEY_CHANGED, Reason.HOST_KEY_UNKNOWN, Reason.HOST_KEY_REVOKED, Reason.CREDENTIALS}
+)
 
 
 class Connector:
@@ -67,6 +74,42 @@ class Connector:
             except Unreachable as exc:
                 pause = attempts.pause_after(exc)
             await asyncio.sleep(pause)
+
+    async def reopen(
+        self, host: Host, *, seconds: float, on_attempt: Callable[[int], None] | None = None
+    ) -> Connection:
+        """Connect again to a host on which work was begun: after a reboot, or when the connection was lost.
+
+        Unlike `open`, it goes on trying where a host says no for now (sshd not yet up, logins refused while it boots); only a
+        wrong host key ends it at once.
+
+        Args:
+            host: where to.
+            seconds: how long to go on trying.
+            on_attempt: told the number of each attempt.
+
+        Raises:
+            Unreachable: the reason of the last attempt.
+            FleetError: the run makes no sense: a named key that cannot be read.
+        """
+        loop = asyncio.get_running_loop()
+        ends, pause, number = loop.time() + seconds, _FIRST_PAUSE, 0
+        while True:
+            number += 1
+            if on_attempt:
+                on_attempt(number)
+            attempts = _Attempts(replace(self._limits, connect_attempts=1))
+            attempts.number = 1
+            try:
+                async with asyncio.timeout_at(ends):
+                    return await self._connect(host, attempts)
+            except TimeoutError:
+                raise attempts.out_of_time(host) from None
+            except Unreachable as exc:
+                if exc.reason in _FOR_GOOD or loop.time() + pause >= ends:
+                    raise
+            await asyncio.sleep(pause * random.uniform(0.7, 1.0))  # noqa: S311 - jitter, not a secret
+            pause = min(_LONGEST_PAUSE, pause * 1.6)
 
     async def _prepare(self, host: Host) -> None:
         try:

@@ -85,14 +85,14 @@ def controller_lost(host: Host, *, started: datetime | None) -> Outcome:
     )
 
 
-def left(session: Session) -> Outcome:
+def left(host: Host, started: datetime | None) -> Outcome:
     """The operator let go of a detached job: it goes on."""
     return Outcome(
-        host=session.host.name,
+        host=host.name,
         status=Status.IN_PROGRESS,
         message="goes on there as a detached job",
         hint="collect it with: fleetctl runs attach",
-        started=session.started,
+        started=started,
     )
 
 

@@ -1,8 +1,7 @@
 """The append-only record of a run: intent before the act, result after, each line bound to the one before.
 
-Each line of `events.jsonl` is one JSON object with `seq`, `at` (UTC), `type`, `prev` and the fields of its type. `prev` is the SHA-256 of
-the line before without its newline; of `run.json` for the first. So no line can be changed, dropped or put elsewhere unseen,
-except at the end, which only an anchor outside this machine can protect.
+`events.jsonl` is a chain (`fleetctl.store.chain`) whose first record is bound to `run.json`. A controller that carries on with a run
+goes on in the same file.
 
 One flush to disk serves every record that waits for one: hundreds of hosts start in a few commits.
 """
@@ -13,13 +12,12 @@ import asyncio
 import contextlib
 import os
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from fleetctl.errors import StateFolderError
-from fleetctl.store.runs import sync_folder, to_bytes
+from fleetctl.errors import DamagedError, StateFolderError
+from fleetctl.store.chain import Chain, cut_torn, hash_of, inspect, seal
+from fleetctl.store.runs import sync_folder
 
 __all__ = ["Ledger"]
 
@@ -37,43 +35,73 @@ class Ledger:
     """Writes one run's events.
 
     Args:
-        path: `events.jsonl`; made here, must not exist.
+        path: `events.jsonl`; made here, must not exist. To go on with one that does: `Ledger.reopen`.
         first: what the first record is bound to: the bytes of `run.json`.
+        after: what stands in it already, where it is gone on with.
 
     Raises:
         StateFolderError: it cannot be made.
     """
 
-    def __init__(self, path: Path, *, first: bytes) -> None:
+    def __init__(self, path: Path, *, first: bytes, after: Chain | None = None) -> None:
+        chain = after or Chain(head=hash_of(first))
+        how = os.O_CREAT if after else os.O_CREAT | os.O_EXCL
         self._path = path
-        self._previous = sha256(first).hexdigest()
-        self._sequence = 0
+        self._previous = chain.head
+        self._sequence = chain.sequence
         self._lines: list[bytes] = []
         self._appended = 0
         self._durable = 0
         self._flushing: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._size = 0
+        self._size = chain.size
         # A thread of its own: the loop's are shared with name resolution, where a dead name server would hold up every start.
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         try:
-            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | how, 0o600)
             sync_folder(path.parent)
         except OSError as exc:
             raise StateFolderError(f"{path} cannot be made: {exc.strerror}") from exc
 
+    @classmethod
+    def reopen(cls, path: Path, *, first: bytes) -> Ledger:
+        """Go on with a ledger that another controller left, perhaps in the middle of a line.
+
+        A torn last line, as a power cut leaves it, is cut off, and a `repaired` record says so.
+
+        Raises:
+            DamagedError: something else is wrong with it: it was changed, or lost records.
+            StateFolderError: it cannot be read or written.
+        """
+        chain = inspect(path, first=hash_of(first))
+        if not chain.sound:
+            worst = next(flaw for flaw in chain.flaws if flaw.kind != "torn")
+            raise DamagedError(
+                f"{path} is damaged: {worst.message}",
+                hint=f"see all of it with: fleetctl runs verify {path.parent.name}",
+            )
+        if chain.torn:
+            cut_torn(path, chain)
+        ledger = cls(path, first=first, after=chain)
+        if chain.torn:
+            ledger.append("repaired", dropped=chain.torn)
+        return ledger
+
+    @property
+    def head(self) -> str:
+        """The hash of the last record that was appended: what vouches for the whole ledger."""
+        return self._previous
+
+    @property
+    def sequence(self) -> int:
+        """The `seq` of the last record that was appended."""
+        return self._sequence
+
     def append(self, type_: str, **fields: Any) -> None:
-        """Add a record; it is on disk after the next `commit`. Fields that are None or empty are left out."""
+        """Add a record; it is on disk after the next `commit`. Fields that are None or empty text are left out."""
         self._sequence += 1
-        record = {
-            "seq": self._sequence,
-            "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "type": type_,
-        }
-        record |= {key: value for key, value in fields.items() if value not in (None, "")}
-        record["prev"] = self._previous
-        line = to_bytes(record)
-        self._previous = sha256(line).hexdigest()
+        line = seal(type_, fields, sequence=self._sequence, previous=self._previous)
+        self._previous = hash_of(line)
         self._lines.append(line)
         self._appended += 1
 

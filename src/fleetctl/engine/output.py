@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
@@ -66,6 +67,18 @@ class _Stream:
         except OSError as exc:
             raise StoreFailed(f"output cannot be kept in {self._path}: {exc.strerror}") from exc
 
+    def take_up(self) -> None:
+        """Count the bytes that are there already."""
+        try:
+            with self._path.open("rb") as file:
+                while data := file.read(1 << 18):
+                    self._digest.update(data)
+                    self.size += len(data)
+        except FileNotFoundError:
+            return
+        except OSError as exc:
+            raise StoreFailed(f"{self._path} cannot be read: {exc.strerror}") from exc
+
     def close(self) -> None:
         try:
             if self._filter is not None and (rest := self._filter.flush()):
@@ -128,6 +141,22 @@ class OutputFiles:
             streams = [_Stream(folder / kind, self._filters) for kind in ("stdout", "stderr")]
             self._sinks[name] = _Sink(*streams)
         return self._sinks[name]
+
+    def start_over(self) -> None:
+        """Remove what another controller stored of this host: it comes again from the beginning."""
+        self._sinks.clear()
+        shutil.rmtree(self._folder.output(self._host), ignore_errors=True)
+
+    def take_up(self) -> None:
+        """Count what another controller stored of this host as ours, and add to it.
+
+        Raises:
+            StoreFailed: it cannot be read.
+        """
+        for name in self._folder.steps(self._host) or [""]:
+            sink = self.step(name)
+            for stream in (sink.out, sink.err):
+                stream.take_up()
 
     def read(self, step: str, stream: str) -> bytes:
         """Return what a step has printed so far, as stored."""

@@ -28,37 +28,47 @@ _COPIED = (
     "ConnectTimeoutSeconds",
 )
 
+_COPIED_IF_ANY = ("RetryOf", "Detached", "Waves")
+
 _COUNT = {"type": "integer", "minimum": 0}
 _TIME = {"type": "string", "format": "date-time"}
 _TEXT = {"type": "string"}
 _SECONDS = {"type": "number"}
 
 
-def run_status(outcomes: Iterable[Outcome]) -> str:
+def run_status(outcomes: Iterable[Outcome], *, paused: bool = False) -> str:
     """Return the run's StatusDetails (SSM: Command StatusDetails).
 
     The worst that became of a host decides. Unreachable hosts beside successful ones make it `Incomplete`, which SSM calls Success
-    and which misleads; nothing but unreachable hosts is `Undeliverable`.
+    and which misleads; nothing but unreachable hosts is `Undeliverable`. A run that waits between waves is `Paused`, one whose
+    detached jobs go on without a controller is `InProgress`.
     """
     seen = Counter(outcome.status for outcome in outcomes)
-    if seen[Status.CANCELLED]:
-        return "Cancelled"
-    if seen[Status.TERMINATED]:
-        return "Terminated"
-    if seen[Status.FAILED] or seen[Status.UNKNOWN]:
-        return "Failed"
-    if seen[Status.TIMED_OUT]:
-        return "TimedOut"
-    if seen[Status.UNDELIVERABLE]:
-        return "Incomplete" if seen[Status.SUCCESS] or seen[Status.SKIPPED] else "Undeliverable"
-    return "Success"
+    reached = seen[Status.SUCCESS] or seen[Status.SKIPPED]
+    worst_first = (
+        ("Paused", paused),
+        ("InProgress", seen[Status.IN_PROGRESS] or seen[Status.PENDING]),
+        ("Cancelled", seen[Status.CANCELLED]),
+        ("Terminated", seen[Status.TERMINATED]),
+        ("Failed", seen[Status.FAILED] or seen[Status.UNKNOWN]),
+        ("TimedOut", seen[Status.TIMED_OUT]),
+        ("Incomplete", seen[Status.UNDELIVERABLE] and reached),
+        ("Undeliverable", seen[Status.UNDELIVERABLE]),
+    )
+    return next((status for status, holds in worst_first if holds), "Success")
 
 
-def exit_code(outcomes: Iterable[Outcome], *, interrupted: bool = False) -> int:
-    """Return what the process exits with: 130 interrupted, 3 a host failed, 4 hosts unreachable and none failed, 0 all well."""
+def exit_code(outcomes: Iterable[Outcome], *, interrupted: bool = False, paused: bool = False) -> int:
+    """Return what the process exits with.
+
+    130 interrupted, 7 stopped by a gate or paused between waves, 3 a host failed, 4 hosts unreachable and none failed, 0 all well;
+    detached jobs that go on are no failure.
+    """
     seen = {outcome.status for outcome in outcomes}
     if interrupted:
         return 130
+    if paused:
+        return 7
     if seen & {Status.FAILED, Status.TIMED_OUT, Status.UNKNOWN, Status.CANCELLED}:
         return 3
     if Status.UNDELIVERABLE in seen:
@@ -98,7 +108,12 @@ def invocation_json(outcome: Outcome) -> dict[str, Any]:
 
 
 def run_report(
-    run: Mapping[str, Any], outcomes: Iterable[Outcome], *, status: str, ended: datetime
+    run: Mapping[str, Any],
+    outcomes: Iterable[Outcome],
+    *,
+    status: str,
+    ended: datetime,
+    paused: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the report of a run.
 
@@ -107,6 +122,7 @@ def run_report(
         outcomes: one for each host, in the run's order.
         status: as `run_status` says.
         ended: aware UTC.
+        paused: why and after which wave the run waits; None if it does not.
     """
     outcomes = list(outcomes)
     seen = Counter(outcome.status for outcome in outcomes)
@@ -114,9 +130,11 @@ def run_report(
     return {
         "SchemaVersion": "1.0",
         **{key: run[key] for key in _COPIED},
+        **{key: run[key] for key in _COPIED_IF_ANY if key in run},
         "Status": status,
+        **({"Paused": {key.title(): value for key, value in paused.items() if value}} if paused else {}),
         "EndedDateTime": ended.isoformat(timespec="milliseconds"),
-        "CompletedCount": len(outcomes),
+        "CompletedCount": sum(outcome.status.ended for outcome in outcomes),
         "ErrorCount": sum(count for name, count in seen.items() if name.is_error),
         "UndeliverableCount": seen[Status.UNDELIVERABLE],
         "Counts": {name.value: seen[name] for name in Status if seen[name]},
@@ -127,7 +145,9 @@ def run_report(
 
 def run_schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of `report.json` and of `fleetctl run --format json`."""
-    statuses = ("Success", "Failed", "TimedOut", "Incomplete", "Undeliverable", "Terminated", "Cancelled")
+    ended = ("Success", "Failed", "TimedOut", "Incomplete", "Undeliverable", "Terminated", "Cancelled")
+    paused = {"type": "object", "properties": dict.fromkeys(("Reason", "Gate", "Message"), _TEXT)}
+    waves = {"type": "array", "items": _COUNT, "description": "hosts that are done after each wave"}
     properties: dict[str, Any] = {
         "SchemaVersion": {"const": "1.0"},
         **dict.fromkeys(("CommandId", "DocumentName", "Comment", "FleetctlVersion", "Selector"), _TEXT),
@@ -137,7 +157,11 @@ def run_schema() -> dict[str, Any]:
         "RequestedBy": {"type": "object"},
         **dict.fromkeys(("MaxConcurrency", "MaxErrors", "MaxUnreachable"), _TEXT),
         **dict.fromkeys(("TimeoutSeconds", "ConnectTimeoutSeconds"), _SECONDS),
-        "Status": {"enum": list(statuses)},
+        "Status": {"enum": [*ended, "Paused", "InProgress"]},
+        "Paused": {**paused, "description": "why and after which wave the run waits"},
+        "RetryOf": {**_TEXT, "description": "the run whose hosts these are"},
+        "Detached": {"type": "boolean"},
+        "Waves": waves,
         **dict.fromkeys(("TargetCount", "CompletedCount", "ErrorCount", "UndeliverableCount"), _COUNT),
         "Counts": {"type": "object", "additionalProperties": _COUNT},
         "Reasons": {"type": "object", "additionalProperties": _COUNT},

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, Protocol
 
+from fleetctl.engine.detach import Jobs
 from fleetctl.engine.output import OutputFiles
 from fleetctl.model import Become, Command, Exit, Host, Outcome, Reason, Status
 from fleetctl.store.runs import RunFolder
-from fleetctl.transport.protocol import Connection, OutputSink, Unreachable
+from fleetctl.transport.protocol import Connection, Unreachable
 
-__all__ = ["Answer", "Link", "Session", "StepTimedOut", "Task"]
+__all__ = ["Answer", "Link", "Session", "StepTimedOut", "Task", "plain_name"]
 
 # What `ps` shows and `kill_script` looks for on the host (`fleetctl.transport.shell`).
 _ODD = re.compile(r"[^A-Za-z0-9._:@%+-]")
@@ -50,7 +51,7 @@ class StepTimedOut(Exception):  # noqa: N818 - a finding about a host
         self.seconds = seconds
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """Make a host's name part of a process's name: short, of plain characters, and still its own."""
     plain = _ODD.sub("_", name)[:_LONGEST]
     return plain if plain == name else f"{plain}-{blake2b(repr(name).encode(), digest_size=4).hexdigest()}"
@@ -106,6 +107,19 @@ class Answer:
         return next(filter(None, reversed(lines)), "")
 
 
+async def _within(seconds: float | None, work: Awaitable[Exit]) -> Exit:
+    """Await the end of a command, and cut it short after so many seconds."""
+    if seconds is None:
+        return await work
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            return await work
+    except TimeoutError:
+        if limit.expired():
+            raise StepTimedOut(seconds) from None
+        raise
+
+
 class Session:
     """One invocation's hold of its host: execute, and read back what was stored.
 
@@ -119,7 +133,7 @@ class Session:
     """
 
     __slots__ = (
-        "_connection", "_files", "_folder", "_link", "env", "host", "invocation_id", "notes", "run_id", "started",
+        "_connection", "_files", "_folder", "_jobs", "_link", "env", "host", "invocation_id", "notes", "run_id", "started",
     )  # fmt: skip
 
     def __init__(
@@ -131,17 +145,24 @@ class Session:
         run_id: str,
         link: Link | None = None,
         notes: Sequence[Mapping[str, Any]] = (),
+        jobs: Jobs | None = None,
     ) -> None:
         self._connection = connection
         self._folder = folder
         self._files = files
         self._link = link
+        self._jobs = jobs
         self.host: Host = connection.host
         self.run_id = run_id
-        self.invocation_id = f"{run_id}.{_plain(self.host.name)}"
+        self.invocation_id = f"{run_id}.{plain_name(self.host.name)}"
         self.env = {"FLEETCTL_HOST": self.host.name, "FLEETCTL_RUN": run_id}
         self.notes = tuple(notes)
         self.started = datetime.now(UTC)
+
+    @property
+    def detached(self) -> bool:
+        """Whether commands run as jobs."""
+        return self._jobs is not None
 
     @property
     def connection(self) -> Connection:
@@ -161,10 +182,10 @@ class Session:
         """
         answer = Answer()
         full = replace(command, tag=self.invocation_id, become=self.becoming(command.become))
-        answer.end = await self._within(timeout, full, answer)
+        answer.end = await _within(timeout, self._connection.exec(full, answer))
         return answer
 
-    async def reconnect(self, *, seconds: float | None = None) -> None:
+    async def reconnect(self, seconds: float | None = None) -> None:
         """Close the connection and open another to the same host: after a reboot, or when it was lost.
 
         Args:
@@ -214,18 +235,11 @@ class Session:
             tag=self.invocation_id,
             become=self.becoming(command.become),
         )
-        return await self._within(timeout, full, self._files.step(step))
-
-    async def _within(self, timeout: float | None, full: Command, sink: OutputSink) -> Exit:  # noqa: ASYNC109
-        if timeout is None:
-            return await self._connection.exec(full, sink)
-        try:
-            async with asyncio.timeout(timeout) as limit:
-                return await self._connection.exec(full, sink)
-        except TimeoutError:
-            if limit.expired():
-                raise StepTimedOut(timeout) from None
-            raise
+        sink = self._files.step(step)
+        if self._jobs is None:
+            return await _within(timeout, self._connection.exec(full, sink))
+        job = self._jobs.exec(full, sink, connection=lambda: self._connection, reconnect=self.reconnect)
+        return await _within(timeout, job)
 
     def stdout(self, step: str = "") -> bytes:
         """Return the stored stdout of a step, whole."""

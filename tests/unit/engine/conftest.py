@@ -15,6 +15,7 @@ from fleetctl.engine.connect import Connector
 from fleetctl.engine.control import Control
 from fleetctl.engine.events import Audience, Event, Observer
 from fleetctl.engine.fanout import FanOut
+from fleetctl.engine.invocation import Terms
 from fleetctl.engine.ledger import Ledger
 from fleetctl.engine.task import Session
 from fleetctl.model import Command, Exit, Host, Outcome
@@ -155,15 +156,19 @@ async def fan_out(
     connector = Connector(options or TransportOptions(), limits=limits)
     connector._transports["fake"] = fleet
     events: list[Event] = []
-    run = FanOut(
+    terms = Terms(
         folder=folder,
-        hosts=tuple(Host(name=name, transport="fake") for name in names),
         task=task,
         limits=limits,
         connector=connector,
         ledger=ledger,
-        control=control or Control(),
         audience=Audience([events.append, *observers]),
+        filters=more.pop("filters", None),
+    )
+    run = FanOut(
+        terms=terms,
+        hosts=tuple(Host(name=name, transport="fake") for name in names),
+        control=control or Control(),
         **more,
     )
     try:

@@ -322,7 +322,7 @@ async def test_an_observer_that_fails_stops_no_host(kit: Any, tmp_path: Path) ->
     ran = await kit.fan_out(tmp_path, [kit.Script()] * 4, observers=[broken])
     assert ran.statuses == ["Success"] * 4
     assert len(calls) == 1
-    assert isinstance(ran.fan_out.audience.fault, BrokenPipeError)
+    assert isinstance(ran.fan_out.terms.audience.fault, BrokenPipeError)
 
 
 async def test_a_named_key_that_cannot_be_read_ends_the_run_but_not_the_running_hosts(

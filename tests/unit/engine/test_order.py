@@ -17,9 +17,10 @@ import pytest
 
 from fleetctl.engine import connect
 from fleetctl.engine.budget import Limits, Quota
+from fleetctl.engine.conduct import execute
 from fleetctl.engine.control import Control
 from fleetctl.engine.events import Event, HostEnded, HostStarted, RunEnded, RunStarted
-from fleetctl.engine.order import Order, RunResult, execute
+from fleetctl.engine.order import Order, RunResult
 from fleetctl.engine.report import run_schema
 from fleetctl.errors import StateFolderError
 from fleetctl.model import Exit, Host
@@ -200,21 +201,18 @@ async def test_a_state_folder_that_cannot_be_written_stops_the_run_before_it_beg
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
     try:
-        with pytest.raises(StateFolderError, match=r"run\.json"):
+        with pytest.raises(StateFolderError, match=r"run\.(json|lock)"):
             await carry_out(fleet_hosts)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 FEW_FILES = """
-import asyncio, resource, sys
-from pathlib import Path
+import resource, sys
 from fleetctl.engine.budget import Limits, Quota
-from fleetctl.engine.order import Order, _within_open_files
-from fleetctl.model import Host
+from fleetctl.engine.descriptors import within_open_files
 resource.setrlimit(resource.RLIMIT_NOFILE, (100, int(sys.argv[1])))
-order = Order(name="x", task=None, hosts=tuple(Host(name=str(n)) for n in range(300)), limits=Limits(max_concurrency=Quota(200)))
-limits, note = _within_open_files(order)
+limits, note = within_open_files(Limits(max_concurrency=Quota(200)), hosts=300)
 print(limits.max_concurrency, resource.getrlimit(resource.RLIMIT_NOFILE)[0], note)
 """
 
