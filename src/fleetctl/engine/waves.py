@@ -40,9 +40,9 @@ def parse_waves(text: str) -> tuple[Quota, ...]:
         raise BudgetError("--waves: nothing is written", hint="write --waves 1,10%,100%")
     waves = tuple(Quota.parse(part, name="--waves", least=1) for part in parts)
     mended = f"write --waves {_mended(waves)}"
-    for earlier, later in zip(waves, waves[1:], strict=False):
-        if earlier == _ALL:
-            raise BudgetError(f"--waves: nothing is left for '{later}' after 100%", hint=mended)
+    if _ALL in waves[:-1]:
+        behind = waves[waves.index(_ALL) + 1]
+        raise BudgetError(f"--waves: nothing is left for '{behind}' after 100%", hint=mended)
     reached: dict[bool, int] = {}
     for wave in waves:
         if wave.number <= reached.get(wave.percent, 0):
