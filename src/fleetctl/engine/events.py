@@ -13,8 +13,10 @@ __all__ = [
     "Baking",
     "Event",
     "GateChecked",
+    "HostBack",
     "HostConnecting",
     "HostEnded",
+    "HostRebooting",
     "HostStarted",
     "Note",
     "Observer",
@@ -44,6 +46,20 @@ class HostConnecting:
 @dataclass(frozen=True, slots=True)
 class HostStarted:
     """The intent is on disk and the work starts."""
+
+    host: Host
+
+
+@dataclass(frozen=True, slots=True)
+class HostRebooting:
+    """A host is going to be asked to reboot. Connections to it are opened again and again until it is back."""
+
+    host: Host
+
+
+@dataclass(frozen=True, slots=True)
+class HostBack:
+    """A host is back from its reboot and ready; its work goes on."""
 
     host: Host
 
@@ -110,6 +126,8 @@ Event: TypeAlias = (
     RunStarted
     | HostConnecting
     | HostStarted
+    | HostRebooting
+    | HostBack
     | HostEnded
     | Note
     | RunEnded
