@@ -194,14 +194,13 @@ class OutputFiles:
         return sum(s.out.size for s in self._sinks.values()), sum(s.err.size for s in self._sinks.values())
 
     def digests(self) -> tuple[str, str]:
-        """Return digests of stdout and stderr; over several steps, of their digests in order. Empty output: ''."""
+        """Return digests of stdout and stderr; over several steps that printed, of their digests in order. Empty output: ''."""
         return self._digest("out"), self._digest("err")
 
     def _digest(self, which: str) -> str:
+        # Steps that printed nothing leave nothing on disk, by which `runs verify` could know of them: they do not count.
         streams: list[_Stream] = [getattr(sink, which) for sink in self._sinks.values()]
-        used = [stream for stream in streams if stream.size]
-        if not used:
-            return ""
-        if len(streams) == 1:
-            return used[0].digest
-        return blake2b("".join(stream.digest for stream in streams).encode(), digest_size=16).hexdigest()
+        used = [stream.digest for stream in streams if stream.size]
+        if len(used) <= 1:
+            return "".join(used)
+        return blake2b("".join(used).encode(), digest_size=16).hexdigest()

@@ -20,7 +20,7 @@ from fleetctl.errors import DamagedError, StateFolderError
 from fleetctl.store.flaws import Entry, Flaw, Kind, diagnose
 from fleetctl.store.runs import to_bytes
 
-__all__ = ["Chain", "Flaw", "Kind", "cut_torn", "end_of", "hash_of", "inspect", "records", "seal"]
+__all__ = ["Chain", "Flaw", "Kind", "cut_torn", "end_of", "hash_of", "inspect", "mend", "records", "seal"]
 
 # No record comes near it: what is longer is none, and must not fill the memory.
 _LONGEST = 1 << 25
@@ -243,5 +243,23 @@ def cut_torn(path: Path, chain: Chain) -> None:
             os.fsync(fd)
         finally:
             os.close(fd)
+    except OSError as exc:
+        raise StateFolderError(f"{path} cannot be written: {exc.strerror}") from exc
+
+
+def mend(path: Path, chain: Chain) -> None:
+    """Take an unfinished last line away, and leave a `repaired` record that says so.
+
+    Raises:
+        StateFolderError: the file cannot be written.
+    """
+    dropped = chain.torn
+    cut_torn(path, chain)
+    line = seal("repaired", {"dropped": dropped}, sequence=chain.sequence + 1, previous=chain.head)
+    try:
+        with path.open("ab") as file:
+            file.write(line + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
     except OSError as exc:
         raise StateFolderError(f"{path} cannot be written: {exc.strerror}") from exc

@@ -58,6 +58,19 @@ def test_what_comes_in_pieces_is_stored_whole(
     assert files.digests() == (digest(out) if out else "", digest(err) if err else "")
 
 
+def test_steps_that_printed_nothing_do_not_count_in_a_digest(folder: RunFolder) -> None:
+    one, other = OutputFiles(folder, "one"), OutputFiles(folder, "other")
+    for name in ("silent", "first", "second"):
+        one.step(name)
+    one.step("first").stdout(b"a")
+    for files in (one, other):
+        files.step("first").stderr(b"x")
+        files.step("second").stdout(b"b")
+        files.close()
+    assert other.digests() == (digest(b"b"), digest(b"x"))
+    assert one.digests() == (digest((digest(b"a") + digest(b"b")).encode()), digest(b"x"))
+
+
 def test_a_hundred_megabytes_pass_through_and_are_not_held(folder: RunFolder) -> None:
     piece = os.urandom(1 << 16)
     files = OutputFiles(folder, "web", filters=Redactor(["hunter2hunter2"]).stream)
