@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fleetctl.engine.task import Task
     from fleetctl.hosts import Inventory
     from fleetctl.patch.conclude import Scanned
+    from fleetctl.store.audit import AuditLog
     from fleetctl.transport.protocol import TransportOptions
 
 __all__ = ["Fleet"]
@@ -86,6 +87,13 @@ class Fleet:
     def runs(self) -> Runs:
         """What was run before; the folder is made on first use."""
         return Runs(self.project.state_folder("runs"))
+
+    @cached_property
+    def audit(self) -> AuditLog:
+        """The audit log over all runs; its folder is made on first use."""
+        from fleetctl.store.audit import AuditLog  # noqa: PLC0415
+
+        return AuditLog.below(self.project.state_folder("audit"))
 
     def select(
         self, selector: str, *, limit: int | None = None, exclude: str | None = None
@@ -149,7 +157,7 @@ class Fleet:
             comment=comment,
             secrets=secrets,
         )
-        return await execute(order, self.runs, observers=observers, control=control)
+        return await execute(order, self.runs, observers=observers, control=control, audit=self.audit)
 
     def run(self, hosts: str | Sequence[Host], command: str | Command, **options: Any) -> RunResult:
         """Run a shell line, or a `Command`, on hosts, and wait for the result.
