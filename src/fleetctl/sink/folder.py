@@ -8,8 +8,8 @@ import errno
 import os
 import secrets
 import shutil
+import threading
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 from typing import IO
@@ -39,16 +39,27 @@ class FolderSink:
         if options:
             raise UsageError(f"a file:// sink has no setting '{min(options)}'", hint="take it out")
         self._root = Path(split_url(url).path)
-        # Threads of its own: the loop's are shared with name resolution, and a share whose server is gone blocks for minutes.
-        self._threads = ThreadPoolExecutor(2, thread_name_prefix="sink")
 
     async def put(self, key: str, source: Source) -> None:
         """Put a file, whole or not at all, on disk when this returns."""
-        await asyncio.get_running_loop().run_in_executor(self._threads, self._put, key, source)
+        loop = asyncio.get_running_loop()
+        put: asyncio.Future[None] = loop.create_future()
+
+        def work() -> None:
+            fault: Exception | None = None
+            try:
+                self._put(key, source)
+            except Exception as exc:  # noqa: BLE001 - raised where it is awaited
+                fault = exc
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(_settle, put, fault)
+
+        # A thread that may be left behind: a share whose server is gone blocks for ever, and must not keep the program from ending.
+        threading.Thread(target=work, name="sink", daemon=True).start()
+        await put
 
     async def close(self) -> None:
-        """Let the threads go; one that hangs in a dead share does not keep us."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """Nothing is held open."""
 
     def _put(self, key: str, source: Source) -> None:
         path = self._root / key
@@ -102,6 +113,15 @@ class FolderSink:
                         return
         except OSError as exc:
             raise SinkFailed(f"{path} stands there and cannot be read: {exc.strerror}") from exc
+
+
+def _settle(put: asyncio.Future[None], fault: Exception | None) -> None:
+    if put.done():
+        return
+    if fault is None:
+        put.set_result(None)
+    else:
+        put.set_exception(fault)
 
 
 def _open(source: Source) -> IO[bytes]:

@@ -9,7 +9,15 @@ from typing import Any, Literal
 
 from fleetctl.model import EMPTY
 
-__all__ = ["RunSettings", "Settings", "SshSettings", "load_settings", "settings_schema"]
+__all__ = [
+    "RetentionSettings",
+    "RunSettings",
+    "Settings",
+    "SinkSettings",
+    "SshSettings",
+    "load_settings",
+    "settings_schema",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +44,36 @@ class SshSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SinkSettings:
+    """A place that runs are copied to.
+
+    Attributes:
+        url: `s3://BUCKET/PREFIX`, `file:///FOLDER`.
+        options: what that kind of sink takes: `endpoint`, `region`, `profile`.
+        when: as the run goes on, or when it has ended.
+        every: seconds between two pieces of the ledger while the run goes on.
+    """
+
+    url: str
+    options: Mapping[str, str] = EMPTY
+    when: Literal["during", "end"] = "during"
+    every: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionSettings:
+    """How long runs are kept; None sets no limit. Nothing is removed but by `fleetctl runs prune`.
+
+    Attributes:
+        keep: seconds after their end.
+        max_size: bytes of all runs together.
+    """
+
+    keep: float | None = None
+    max_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """A project's settings.
 
@@ -49,6 +87,8 @@ class Settings:
     ssh: SshSettings = field(default_factory=SshSettings)
     password_command: tuple[str, ...] = ()
     vars: Mapping[str, Any] = EMPTY
+    sinks: tuple[SinkSettings, ...] = ()
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
 
 
 def settings_schema() -> dict[str, Any]:
@@ -81,4 +121,6 @@ def load_settings(path: Path) -> Settings:
         ssh=ssh,
         password_command=tuple(model.password_command),
         vars=model.vars,
+        sinks=tuple(SinkSettings(**sink.settings()) for sink in model.sinks),
+        retention=RetentionSettings(**model.retention.settings()),
     )

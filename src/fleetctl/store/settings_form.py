@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-__all__ = ["RunForm", "SettingsForm", "SshForm"]
+from fleetctl.errors import UsageError
+from fleetctl.spec.duration import parse_duration
+from fleetctl.spec.size import parse_size
+
+__all__ = ["RetentionForm", "RunForm", "SettingsForm", "SinkForm", "SshForm"]
 
 _QUOTA = r"^(100|[1-9]?[0-9])%$|^[0-9]+$"
 _NUMBER_OR_TEXT: Any = {"type": ["string", "integer"], "minimum": 0}
@@ -59,6 +63,78 @@ class SshForm(BaseModel):
     )
 
 
+class SinkForm(BaseModel):
+    """A place that runs are copied to, each object once: nothing is ever overwritten there."""
+
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
+    url: str = Field(
+        pattern=r"^[a-z][a-z0-9]*://[^@?#\s]+$", description="s3://BUCKET/PREFIX or file:///FOLDER"
+    )
+    endpoint: str | None = Field(
+        default=None, pattern=r"^https?://[^@?#\s]+$", description="of a server that is not Amazon's"
+    )
+    region: str | None = Field(default=None, description="of the bucket")
+    profile: str | None = Field(default=None, description="of ~/.aws/credentials; default: the environment")
+    when: Literal["during", "end"] = Field(
+        default="during", description="as the run goes on, or when it has ended"
+    )
+    every: str = Field(
+        default="30s",
+        json_schema_extra=_NUMBER_OR_TEXT,
+        description="between two pieces of the ledger while the run goes on",
+    )
+
+    @field_validator("every")
+    @classmethod
+    def _long_enough(cls, text: str) -> str:
+        if _seconds(text) < 1:
+            raise ValueError("expected at least 1s")
+        return text
+
+    def settings(self) -> dict[str, Any]:
+        """Return it as `SinkSettings` takes it."""
+        given = {"endpoint": self.endpoint, "region": self.region, "profile": self.profile}
+        options = {name: value for name, value in given.items() if value is not None}
+        return {"url": self.url, "options": options, "when": self.when, "every": _seconds(self.every)}
+
+
+class RetentionForm(BaseModel):
+    """What `fleetctl runs prune` removes by default."""
+
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
+    keep: str | None = Field(default=None, description="runs that ended longer ago than this go: 90d, 12w")
+    max_size: str | None = Field(default=None, description="the oldest go until all take no more: 5GB")
+
+    @field_validator("keep")
+    @classmethod
+    def _duration(cls, text: str) -> str:
+        _seconds(text)
+        return text
+
+    @field_validator("max_size")
+    @classmethod
+    def _size(cls, text: str) -> str:
+        try:
+            parse_size(text, name="max_size")
+        except UsageError as exc:
+            raise ValueError(f"'{text}' is no size: {exc.hint}") from exc
+        return text
+
+    def settings(self) -> dict[str, Any]:
+        """Return it as `RetentionSettings` takes it."""
+        return {
+            "keep": None if self.keep is None else _seconds(self.keep),
+            "max_size": None if self.max_size is None else parse_size(self.max_size, name="max_size"),
+        }
+
+
+def _seconds(text: str) -> float:
+    try:
+        return parse_duration(text, name="")
+    except UsageError as exc:
+        raise ValueError(f"'{text}' is no duration: {exc.hint}") from exc
+
+
 class SettingsForm(BaseModel):
     """Settings of a fleetctl project."""
 
@@ -68,3 +144,5 @@ class SettingsForm(BaseModel):
     ssh: SshForm = SshForm()
     password_command: list[str] = Field(default=[], description="argv that prints a password")
     vars: dict[str, Any] = Field(default={}, description="values for templates, weaker than those of hosts")
+    sinks: list[SinkForm] = Field(default=[], description="where runs are copied to")
+    retention: RetentionForm = RetentionForm()
