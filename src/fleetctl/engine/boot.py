@@ -43,6 +43,29 @@ class RebootRule:
         """Seconds that one reboot may take in all: what a run's own limit must leave room for."""
         return self.timeout + self.ready_timeout + 60.0
 
+    def record(self) -> dict[str, Any]:
+        """Return it as `run.json` keeps it. Of the ready command only its script is kept: all that the command line can give."""
+        return {
+            "Timeout": self.timeout,
+            "ReadyTimeout": self.ready_timeout,
+            "Ready": self.ready.script if self.ready else None,
+            "Settle": self.settle,
+        }
+
+    @classmethod
+    def from_record(cls, data: Mapping[str, Any]) -> RebootRule:
+        """Read what `record` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is damaged.
+        """
+        return cls(
+            timeout=float(data["Timeout"]),
+            ready_timeout=float(data["ReadyTimeout"]),
+            ready=Command(script=str(data["Ready"])) if data["Ready"] else None,
+            settle=float(data["Settle"]),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Boot:

@@ -18,7 +18,7 @@ from fleetctl.engine.task import Session, StepTimedOut
 from fleetctl.model import EMPTY, Become, Command, Reason
 from fleetctl.transport.protocol import ExecFailed, Unreachable
 
-__all__ = ["RebootFailed", "RebootRule", "Rebooted", "Reboots", "reboot", "resume_reboot"]
+__all__ = ["RebootFailed", "RebootRule", "Rebooted", "Reboots", "announced", "reboot", "resume_reboot"]
 
 # For the host to take the request; systemctl alone may wait 25 s for a bus that is stuck.
 _REQUEST_SECONDS = 60.0
@@ -101,7 +101,7 @@ class Reboots:
         self._session = session
         self._rule = rule
         self._become = become
-        self._notes = notes_of(session.notes)
+        self._notes = _pairs(session.notes)
         self.done: list[Rebooted] = []
 
     async def reboot(self, *, done: Mapping[str, Any] = EMPTY) -> Rebooted:
@@ -124,7 +124,16 @@ class Reboots:
         return result
 
 
-def notes_of(
+def announced(notes: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Return what the task kept with the last reboot that was announced (`done`), or None if none was."""
+    for note in reversed(notes):
+        if note.get("type") == "rebooting":
+            done = note.get("done")
+            return done if isinstance(done, dict) else EMPTY
+    return None
+
+
+def _pairs(
     notes: Sequence[Mapping[str, Any]],
 ) -> list[tuple[Mapping[str, Any], Mapping[str, Any] | None]]:
     """Pair the records of reboots: how each was announced, and how it ended if that was seen."""

@@ -1,15 +1,25 @@
-"""Run Command's simplest task: one command on every host."""
+"""Run Command's simplest task: one command on every host, and a reboot after it where that is wanted."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
 
 from fleetctl.engine.task import Session
-from fleetctl.model import Become, Command, Host, Outcome
+from fleetctl.model import Become, Command, Exit, Host, Outcome, Status
 
-__all__ = ["BecomeRule", "CommandTask", "shell_line"]
+if TYPE_CHECKING:
+    from fleetctl.engine.reboot import RebootRule
+
+__all__ = ["ASKS_FOR_REBOOT", "REBOOT_FAILED", "BecomeRule", "CommandTask", "shell_line"]
+
+# SSM agent, contracts: the exit code with which a script asks for a reboot.
+ASKS_FOR_REBOOT: Final = 194
+# StatusDetails of what ran well, and was to be followed by a reboot that did not go well.
+REBOOT_FAILED: Final = "Reboot Failed"
 
 
 def shell_line(words: Sequence[str]) -> str:
@@ -40,20 +50,29 @@ class BecomeRule:
         become = host.become or Become()
         return replace(become, user=self.user) if self.user else become
 
+    def root_of(self, host: Host) -> Become | None:
+        """Return how to become root on that host for a reboot, or None where commands become nobody."""
+        become = self.of(host)
+        return replace(become, user="root") if become else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandTask:
-    """Runs one command; the same on every host, or rendered for each.
+    """Runs one command; the same on every host, or rendered for each. It may reboot the host after it.
 
     Attributes:
-        command: what to run.
+        command: what to run; with an empty script nothing is run, and `reboot` is all.
         render: makes the script for a host out of its template; None where the script is the same everywhere.
         become: the order's word on becoming another user.
+        reboot: reboot the host once the command has succeeded (exit code 0, or 194 as in SSM documents); None does not.
+        seconds: for the command alone, where the run's limit holds for the reboot too; None leaves it to that.
     """
 
     command: Command
     render: Callable[[Host], str] | None = None
     become: BecomeRule = BecomeRule()
+    reboot: RebootRule | None = None
+    seconds: float | None = None
 
     def on(self, host: Host) -> Command:
         """Return what would be sent to a host."""
@@ -62,4 +81,49 @@ class CommandTask:
 
     async def __call__(self, session: Session) -> Outcome:
         """Run it."""
-        return session.outcome(await session.exec(self.on(session.host)))
+        command = self.on(session.host)
+        end = Exit(code=0)
+        if command.script:
+            end = await session.exec(command, timeout=self.seconds)
+        return await self._after(session, end)
+
+    async def resume(self, session: Session) -> Outcome | None:
+        """Go on where a controller was lost while the host rebooted; None where nobody saw the command's end."""
+        from fleetctl.engine.reboot import announced  # noqa: PLC0415
+
+        if session.detached:
+            return None  # the job tells how the command ended, and what the ledger knows of the reboot is found then
+        if (done := announced(session.notes)) is not None:
+            code = done.get("code")
+            return await self._after(session, Exit(code=code if isinstance(code, int) else -1))
+        return await self(session) if not self.on(session.host).script else None
+
+    async def _after(self, session: Session, end: Exit) -> Outcome:
+        """Reboot where the order says so, and tell the outcome of both."""
+        outcome = session.outcome(end)
+        if self.reboot is None or end.code not in (0, ASKS_FOR_REBOOT):
+            return outcome
+        from fleetctl.engine.reboot import RebootFailed, Reboots  # noqa: PLC0415 - only where something reboots
+
+        reboots = Reboots(session, self.reboot, become=self.become.root_of(session.host))
+        try:
+            result = await reboots.reboot(done={"code": end.code})
+        except RebootFailed as exc:
+            return replace(
+                outcome,
+                status=Status.FAILED,
+                details=REBOOT_FAILED,
+                reason=exc.reason,
+                message=exc.message,
+                hint=exc.hint,
+                ended=datetime.now(UTC),
+                data={"Reboot": exc.facts},
+            )
+        return Outcome(
+            host=outcome.host,
+            status=Status.SUCCESS,
+            response_code=outcome.response_code,
+            started=outcome.started,
+            ended=datetime.now(UTC),
+            data={"Reboot": result.to_json()},
+        )
