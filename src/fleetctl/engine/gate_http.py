@@ -65,6 +65,7 @@ class _Answer:
     status: int
     body: str
     whole: bool
+    leads_to: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +141,8 @@ class HttpGate:
         details = {"code": answer.status}
         if not self.wants(answer.status):
             said = first_line(answer.body.encode())
+            if 300 <= answer.status < 400 and answer.leads_to:
+                said = f"it leads to {answer.leads_to}, which is not followed"
             text = f"status {answer.status}, not {_told(self.statuses)}" + (f": {said}" if said else "")
             return GateVerdict(green=False, message=text, details=details)
         if self.body is not None and not self._matches(answer.body):
@@ -226,7 +229,9 @@ def _ask(gate: HttpGate, seconds: float) -> _Answer:
             text = data[:_MOST_BODY].decode(charset, "replace")
         except LookupError:
             text = data[:_MOST_BODY].decode("utf-8", "replace")
-        return _Answer(int(response.status), text, len(data) <= _MOST_BODY)
+        return _Answer(
+            int(response.status), text, len(data) <= _MOST_BODY, response.headers.get("Location", "")
+        )
 
 
 def _body(response: Any, until: float) -> bytes:
@@ -249,11 +254,9 @@ def _opener(gate: HttpGate) -> OpenerDirector:
         def redirect_request(  # noqa: PLR0917 - urllib's own signature
             self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
         ) -> Request | None:
-            if gate.wants(code):
-                return None
-            old, new = urlsplit(req.full_url).scheme, urlsplit(newurl).scheme
-            if new not in {old, "https"}:
-                raise OSError(f"redirected from {old} to {newurl}, which is not followed")
+            allowed = {urlsplit(req.full_url).scheme, "https"}
+            if gate.wants(code) or urlsplit(newurl).scheme not in allowed:
+                return None  # it is the answer
             return super().redirect_request(req, fp, code, msg, headers, newurl)
 
     opener = web.OpenerDirector()
