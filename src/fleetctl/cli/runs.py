@@ -91,17 +91,9 @@ def list_(app: App, limit: int, format_: str, output: Path | None) -> None:
 @pass_app
 def show(app: App, run: str, format_: str, output: Path | None) -> None:
     """Show what became of each host of RUN."""
-    from fleetctl.run.history import progress, summary  # noqa: PLC0415
+    from fleetctl.run.history import report_of  # noqa: PLC0415
 
-    folder = app.fleet().runs.find(run)
-    try:
-        report = folder.report()
-    except NotFoundError:
-        states = progress(folder)
-        report = {
-            **summary(folder),
-            "Invocations": [{"InstanceId": n, "Status": s} for n, s in states.items()],
-        }
+    report = report_of(app.fleet().runs.find(run))
     invocations = report["Invocations"]
     if format_ != "table":
         from fleetctl.cli.output import write  # noqa: PLC0415
@@ -149,8 +141,9 @@ def output_(app: App, run: str, host: str | None, stderr: bool, step: str | None
     folder = app.fleet().runs.find(run)
     if host is None:
         from fleetctl.cli.show import show_grouped, show_problems  # noqa: PLC0415
+        from fleetctl.run.history import report_of  # noqa: PLC0415
 
-        invocations = folder.report()["Invocations"]
+        invocations = report_of(folder)["Invocations"]
         show_grouped(folder, invocations)
         sys.stdout.flush()
         show_problems(invocations)
@@ -183,10 +176,11 @@ def output_(app: App, run: str, host: str | None, stderr: bool, step: str | None
 def report(app: App, run: str, with_output: bool, format_: str, output: Path | None) -> None:  # noqa: FBT001 - the flag itself
     """Write the report of RUN in another format."""
     from fleetctl.cli.output import write  # noqa: PLC0415
+    from fleetctl.run.history import report_of  # noqa: PLC0415
     from fleetctl.run.telling import tell_run  # noqa: PLC0415
 
     folder = app.fleet().runs.find(run)
-    write(tell_run(folder.report(), folder, output=with_output), format_, output)
+    write(tell_run(report_of(folder), folder, output=with_output), format_, output)
 
 
 @runs.command()

@@ -22,15 +22,17 @@ from fleetctl.engine.header import run_json
 from fleetctl.engine.invocation import Terms
 from fleetctl.engine.ledger import Ledger
 from fleetctl.engine.order import Audit, Order, RunResult
+from fleetctl.engine.record import ended_record
+from fleetctl.engine.replay import replay
 from fleetctl.engine.report import run_report, run_status
 from fleetctl.engine.secrecy import Secrecy
-from fleetctl.engine.stages import Stages, Worked
+from fleetctl.engine.stages import Stages, Worked, stages_of, unrecorded
 from fleetctl.errors import FleetError, StateFolderError
 from fleetctl.model import Status
 from fleetctl.store.lock import Request, RunLock
 from fleetctl.store.runs import RunFolder, Runs, new_run_id
 
-__all__ = ["Ask", "Conduct", "execute"]
+__all__ = ["Ask", "Conduct", "execute", "proceed"]
 
 Ask: TypeAlias = Callable[[str], bool | None]
 """Asks the operator a question; None where there is nobody to ask."""
@@ -79,6 +81,67 @@ async def execute(
             audience=Audience(observers), control=control or Control(), audit=audit,
         )  # fmt: skip
         await conduct.tell_audit("run-started", **_told(order, run, sha256(first).hexdigest()))
+        return await conduct.to_the_end(ask)
+    finally:
+        lock.release()
+
+
+async def proceed(
+    order: Order,
+    folder: RunFolder,
+    *,
+    doing: str,
+    start: bool = True,
+    retry_unknown: bool = False,
+    observers: Sequence[Observer] = (),
+    control: Control | None = None,
+    audit: Audit | None = None,
+    ask: Ask | None = None,
+) -> RunResult:
+    """Carry on with a run that another controller left, in whatever state.
+
+    Hosts that have ended stay as they are. Detached jobs are attached to. Hosts that were begun by a lost controller and are not
+    detached become `Unknown`. What was never begun is begun.
+
+    Args:
+        order: the run's own, with its task made again, and its hosts in its order.
+        folder: the run.
+        doing: for the lock: `fleetctl runs resume`.
+        start: whether hosts may be begun; else only detached jobs are attached to.
+        retry_unknown: whether hosts whose end nobody saw are begun again.
+        observers: as above.
+        control: as above.
+        audit: as above.
+        ask: as above.
+
+    Raises:
+        LockedError: another controller works on it.
+        DamagedError: its ledger does not verify.
+        FleetError: fleetctl itself cannot go on.
+    """
+    lock = RunLock.take(folder.path, doing=doing)
+    try:
+        ledger = Ledger.reopen(folder.events, first=(folder.path / "run.json").read_bytes())
+        story = replay(folder, data=True)
+        stages = stages_of(
+            story,
+            order.hosts,
+            rollout=order.rollout,
+            detached=order.detached,
+            resumable=hasattr(order.task, "resume"),
+            retry_unknown=retry_unknown,
+            start=start,
+        )
+        who = lock.owner
+        ledger.append("controller", user=who.user, on=who.host, pid=who.pid, doing=doing)
+        for outcome in unrecorded(stages, story):
+            ledger.append("invocation-ended", **ended_record(outcome))
+        conduct = Conduct(
+            order=order, folder=folder, run=folder.run(), ledger=ledger, lock=lock, stages=stages,
+            secrecy=Secrecy(order.secrets, order.transport.credentials),
+            audience=Audience(observers), control=control or Control(), audit=audit,
+        )  # fmt: skip
+        await conduct.tell_audit("run-continued", user=who.user, host=who.host, doing=doing)
         return await conduct.to_the_end(ask)
     finally:
         lock.release()

@@ -11,12 +11,9 @@ from fleetctl.engine.record import outcome_from
 from fleetctl.model import Outcome, Status
 from fleetctl.store.chain import records
 from fleetctl.store.runs import RunFolder
+from fleetctl.store.standing import RUN_RECORDS
 
 __all__ = ["Share", "Story", "replay"]
-
-# Records that tell how a run as a whole stands; the last one counts.
-_STANDS = frozenset({"run-started", "controller", "run-ended", "run-paused", "run-released"})
-
 
 @dataclass(slots=True, kw_only=True)
 class Share:
@@ -98,7 +95,7 @@ def replay(folder: RunFolder, *, data: bool = False) -> Story:
 
 def _take(story: Story, record: Mapping[str, Any], folder: RunFolder | None) -> None:
     kind, host = record["type"], record.get("host")
-    if kind in _STANDS:
+    if kind in RUN_RECORDS:
         story.stands = kind
         story.status = str(record.get("status", "")) if kind == "run-ended" else ""
         story.paused = record if kind == "run-paused" else None

@@ -146,7 +146,13 @@ def run_report(
 def run_schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of `report.json` and of `fleetctl run --format json`."""
     ended = ("Success", "Failed", "TimedOut", "Incomplete", "Undeliverable", "Terminated", "Cancelled")
-    paused = {"type": "object", "properties": dict.fromkeys(("Reason", "Gate", "Message"), _TEXT)}
+    paused = {
+        "type": "object",
+        "properties": {
+            **dict.fromkeys(("Next", "Of"), _COUNT),
+            **dict.fromkeys(("Reason", "Gate", "Message"), _TEXT),
+        },
+    }
     waves = {"type": "array", "items": _COUNT, "description": "hosts that are done after each wave"}
     properties: dict[str, Any] = {
         "SchemaVersion": {"const": "1.0"},
@@ -157,7 +163,7 @@ def run_schema() -> dict[str, Any]:
         "RequestedBy": {"type": "object"},
         **dict.fromkeys(("MaxConcurrency", "MaxErrors", "MaxUnreachable"), _TEXT),
         **dict.fromkeys(("TimeoutSeconds", "ConnectTimeoutSeconds"), _SECONDS),
-        "Status": {"enum": [*ended, "Paused", "InProgress"]},
+        "Status": {"enum": [*ended, "Paused", "InProgress", "Interrupted"]},
         "Paused": {**paused, "description": "why and after which wave the run waits"},
         "RetryOf": {**_TEXT, "description": "the run whose hosts these are"},
         "Detached": {"type": "boolean"},

@@ -24,14 +24,16 @@ class Worked:
     Attributes:
         outcomes: one for each host, in the run's order.
         paused: why the run waits between two waves; None if it does not.
-        wave: after which wave, counted from 1.
+        next: how many waves are behind: the index of the one to go on with.
+        of: how many waves there are.
         gate: the gate that was red.
         message: a sentence for people.
     """
 
     outcomes: tuple[Outcome, ...]
     paused: Reason | None = None
-    wave: int = 0
+    next: int = 0
+    of: int = 0
     gate: str = ""
     message: str = ""
 
@@ -39,7 +41,13 @@ class Worked:
         """Return the fields of a `run-paused` record; None if the run does not wait."""
         if self.paused is None:
             return None
-        return {"reason": self.paused, "wave": self.wave, "gate": self.gate, "message": self.message}
+        return {
+            "reason": self.paused,
+            "next": self.next,
+            "of": self.of,
+            "gate": self.gate,
+            "message": self.message,
+        }
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,13 +77,17 @@ class Stages:
             return Worked(outcomes=self._outcomes(None))
         from fleetctl.engine.waving import wave_through  # noqa: PLC0415 - gates bring much that plain runs do not need
 
-        worked = await wave_through(self, self.rollout, fan_out, ask=ask)
+        rolled = await wave_through(self, self.rollout, fan_out, ask=ask)
+        if rolled.state == "stopped":  # every host that was not begun is told so, and why
+            await self.do(fan_out, self.hosts)
+        paused = {"red": Reason.GATE, "paused": Reason.PAUSED}.get(rolled.state)
         return Worked(
-            outcomes=self._outcomes(worked.paused),
-            paused=worked.paused,
-            wave=worked.wave,
-            gate=worked.gate,
-            message=worked.message,
+            outcomes=self._outcomes(paused),
+            paused=paused,
+            next=rolled.next,
+            of=rolled.of,
+            gate=rolled.gate,
+            message=rolled.message,
         )
 
     async def do(self, fan_out: FanOut, hosts: Sequence[Host]) -> list[Outcome]:
@@ -149,8 +161,14 @@ def stages_of(
         done=done,
         shares=shares,
         only=None if start else frozenset(only),
-        passed=story.passed,
+        passed=_passed(story),
     )
+
+
+def _passed(story: Story) -> int:
+    """Return how many waves are behind: where the run waits, the operator has just said that it goes on."""
+    waits = story.paused.get("next") if story.paused else None
+    return max(story.passed, waits) if isinstance(waits, int) else story.passed
 
 
 def _rebooting(share: Share) -> bool:

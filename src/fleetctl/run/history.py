@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import os
-import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
-from fleetctl.errors import NotFoundError, SelectorError, StateFolderError
+from fleetctl.engine.endings import controller_lost
+from fleetctl.engine.replay import Share, replay
+from fleetctl.engine.report import run_report
+from fleetctl.errors import SelectorError, StateFolderError
+from fleetctl.model import Host, Outcome, Status
+from fleetctl.store.lock import owner_of
 from fleetctl.store.runs import RunFolder, Runs
+from fleetctl.store.standing import standing
 
-__all__ = ["KINDS", "hosts_of_run", "progress", "summaries", "summary"]
+__all__ = ["KINDS", "hosts_of_run", "report_of", "summaries", "summary"]
+
+# Records with which a controller leaves a run, its report written.
+_CLOSED = frozenset({"run-ended", "run-paused", "run-released"})
 
 # What may stand behind the @ of a selector, and the statuses it stands for.
 KINDS: dict[str, frozenset[str]] = {
@@ -27,6 +33,7 @@ KINDS: dict[str, frozenset[str]] = {
     "timedout": frozenset({"TimedOut"}),
     "noncompliant": frozenset(),
     "pending": frozenset({"Pending"}),
+    "inprogress": frozenset({"InProgress"}),
 }
 
 
@@ -39,20 +46,19 @@ def hosts_of_run(folder: RunFolder, kind: str) -> list[str]:
 
     Raises:
         SelectorError: no such kind.
-        NotFoundError: the run is still going on.
     """
     if kind not in KINDS:
         raise SelectorError(
             f"'@{kind}:' is not known", hint="known: " + ", ".join(f"@{name}:" for name in KINDS)
         )
-    invocations = _invocations(folder)
+    invocations = report_of(folder)["Invocations"]
     if kind == "noncompliant":
         return [i["InstanceId"] for i in invocations if i.get("Data", {}).get("Status") == "NON_COMPLIANT"]
     return [i["InstanceId"] for i in invocations if i["Status"] in KINDS[kind]]
 
 
 def summary(folder: RunFolder) -> dict[str, Any]:
-    """Return one run in a few fields; a run without a report is `InProgress`, or was killed (`Interrupted`)."""
+    """Return one run in a few fields; one that goes on is `InProgress`, one whose controller was killed `Interrupted`."""
     run = folder.run()
     fields = {
         "CommandId": run["CommandId"],
@@ -65,10 +71,11 @@ def summary(folder: RunFolder) -> dict[str, Any]:
         "Comment": run.get("Comment", ""),
         "Parameters": run.get("Parameters", {}),
     }
-    try:
-        report = folder.report()
-    except NotFoundError:
-        return fields | {"Status": "InProgress" if _alive(run) else "Interrupted"}
+    if owner_of(folder.path) is not None:
+        return fields
+    if not _reported(folder):
+        return fields | {"Status": "Interrupted"}
+    report = folder.report()
     counts = {
         key: report[key]
         for key in ("EndedDateTime", "CompletedCount", "ErrorCount", "UndeliverableCount", "Counts")
@@ -98,48 +105,40 @@ def _damaged(folder: RunFolder) -> dict[str, Any]:
     }
 
 
-def progress(folder: RunFolder) -> dict[str, str]:
-    """Return the last known state of each host of a run that has no report, from its ledger: name -> status.
+def report_of(folder: RunFolder) -> dict[str, Any]:
+    """Return the report of a run; of one that goes on, or whose controller was killed, what its ledger knows so far.
 
-    Where the controller is gone, a host that it had started is `Unknown`: nobody saw how that ended.
+    Where the controller is gone, a host that it had begun is `Unknown`: nobody saw how that ended; a detached job goes on, and is
+    `InProgress`.
+
+    Raises:
+        NotFoundError, StateFolderError: the run cannot be read.
     """
-    started = "InProgress" if _alive(folder.run()) else "Unknown"
-    states = {host["InstanceId"]: "Pending" for host in folder.run().get("Hosts", [])}
-    try:
-        lines = folder.events.read_bytes().splitlines()
-    except FileNotFoundError:
-        return states
-    for line in lines:
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue  # the torn last line of a killed controller
-        if record.get("type") == "invocation-started":
-            states[record["host"]] = started
-        elif record.get("type") == "invocation-ended":
-            states[record["host"]] = record["status"]
-    return states
+    owner = owner_of(folder.path)
+    if owner is None and _reported(folder):
+        return folder.report()
+    run = folder.run()
+    story = replay(folder, data=True)
+    begun = Status.IN_PROGRESS if owner or run.get("Detached") else Status.UNKNOWN
+    outcomes = [_so_far(name, share, begun=begun) for name, share in story.shares.items()]
+    status = "InProgress" if owner else "Interrupted"
+    report = run_report(run, outcomes, status=status, ended=datetime.now(UTC))
+    del report["EndedDateTime"]
+    return report
 
 
-def _invocations(folder: RunFolder) -> list[dict[str, Any]]:
-    try:
-        invocations: list[dict[str, Any]] = folder.report()["Invocations"]
-    except NotFoundError:
-        if _alive(folder.run()):
-            raise
-        return [{"InstanceId": host, "Status": status} for host, status in progress(folder).items()]
-    return invocations
+def _so_far(name: str, share: Share, *, begun: Status) -> Outcome:
+    if share.outcome is not None:
+        return share.outcome
+    if not share.in_flight:
+        return Outcome(host=name, status=Status.PENDING, attempts=0)
+    if begun is Status.UNKNOWN:
+        return controller_lost(Host(name=name), started=share.begun)
+    return Outcome(host=name, status=begun, started=share.begun)
 
 
-def _alive(run: dict[str, Any]) -> bool:
-    """Tell whether the controller that made this run still lives, as far as this machine can know."""
-    by = run.get("RequestedBy", {})
-    if by.get("Host") != socket.gethostname() or not isinstance(by.get("Pid"), int):
+def _reported(folder: RunFolder) -> bool:
+    """Tell whether `report.json` is the last word on a run: what carries on with one makes it old."""
+    if not folder.report_path.exists():
         return False
-    try:
-        os.kill(by["Pid"], 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # it lives, and is not ours
-        return True
-    return True
+    return not folder.events.exists() or standing(folder.events).kind in _CLOSED
