@@ -12,7 +12,7 @@ from fleetctl.engine import endings
 from fleetctl.engine.budget import Limits
 from fleetctl.engine.connect import Connector
 from fleetctl.engine.detach import Jobs, LeftError
-from fleetctl.engine.events import Audience, HostConnecting
+from fleetctl.engine.events import Audience, HostBack, HostConnecting, HostRebooting
 from fleetctl.engine.ledger import Ledger
 from fleetctl.engine.output import OutputFiles, StreamFilter
 from fleetctl.engine.replay import Share
@@ -27,6 +27,8 @@ __all__ = ["Invocation", "Resumable", "Terms", "close", "uncancel"]
 _CLOSE_SECONDS = 10.0
 # What is left of the time limit when a host is taken up again is never less than it takes to collect a result.
 _LEAST_SECONDS = 60.0
+# Records that observers are told of.
+_SHOWN = {"rebooting": HostRebooting, "rebooted": HostBack}
 
 
 class Resumable(Protocol):
@@ -173,6 +175,8 @@ class Invocation:
         """Add a record to the ledger, on disk when this returns; see `Link`."""
         self._terms.ledger.append(type_, host=self._host.name, **fields)
         await self._terms.ledger.commit()
+        if type_ in _SHOWN:
+            self._terms.audience.tell(_SHOWN[type_](self._host))
 
     def _mark(self, type_: str, **fields: Any) -> None:
         self._terms.ledger.append(type_, host=self._host.name, **fields)
