@@ -98,6 +98,21 @@ class AuditLog:
         """
         return records(self.path)
 
+    def lines(self) -> Iterator[str]:
+        """Yield its lines to the byte, without their ends; those that hold no text are escaped.
+
+        Raises:
+            StateFolderError: it cannot be read.
+        """
+        try:
+            with self.path.open("rb") as file:
+                for line in file:
+                    yield line.removesuffix(b"\n").decode("utf-8", "backslashreplace")
+        except FileNotFoundError:
+            return
+        except OSError as exc:
+            raise StateFolderError(f"{self.path} cannot be read: {exc.strerror}") from exc
+
     def inspect(
         self,
         *,
