@@ -9,7 +9,19 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from fleetctl.cli.terminal import safe
-from fleetctl.engine.events import Event, HostConnecting, HostEnded, HostStarted, Note, RunStarted
+from fleetctl.cli.wave_lines import clock, wave_line
+from fleetctl.engine.events import (
+    Baking,
+    Event,
+    GateChecked,
+    HostConnecting,
+    HostEnded,
+    HostStarted,
+    Note,
+    RunStarted,
+    WaveEnded,
+    WaveStarted,
+)
 from fleetctl.model import Outcome, Status
 
 if TYPE_CHECKING:
@@ -47,6 +59,8 @@ class LiveView:
         self._running: dict[str, float] = {}
         self._errors: deque[Outcome] = deque(maxlen=5)
         self._notes: deque[str] = deque(maxlen=3)
+        self._wave = ""
+        self._baked: float | None = None
         self._live: Any = None
 
     def __enter__(self) -> Self:
@@ -97,6 +111,24 @@ class LiveView:
                 self._errors.append(outcome)
         elif isinstance(event, Note):
             self._notes.append(event.text)
+        else:
+            self._take_wave(event, now)
+
+    def _take_wave(self, event: Event, now: float) -> None:
+        if isinstance(event, WaveStarted):
+            self._wave, self._baked = f"wave {event.number}/{event.of} · {len(event.hosts)} hosts", None
+        elif isinstance(event, Baking):
+            self._baked = now + event.seconds
+        elif isinstance(event, WaveEnded | GateChecked):
+            self._baked = None
+            self._stay(event)
+
+    def _stay(self, event: WaveEnded | GateChecked) -> None:
+        """Write a line above the drawing, where it stays when the run is over: what was done, and what a gate said."""
+        from rich.text import Text  # noqa: PLC0415
+
+        red = isinstance(event, GateChecked) and not event.green
+        self._console.print(Text(safe(wave_line(event) or ""), style="red" if red else ""))
 
     def render(self) -> RenderableType:
         """Draw the present state."""
@@ -121,7 +153,15 @@ class LiveView:
             Text(f"{passed:.0f} s"),
             Text(f"{done / passed:.0f}/s" if passed > 1 else ""),
         )
-        return Group(head, self._states(), *self._slowest(), *self._recent_errors(), *self._said())
+        return Group(
+            head, *self._waves(), self._states(), *self._slowest(), *self._recent_errors(), *self._said()
+        )
+
+    def _waves(self) -> list[RenderableType]:
+        from rich.text import Text  # noqa: PLC0415
+
+        left = "" if self._baked is None else f" · baking {clock(self._baked - time.monotonic())} left"
+        return [Text(self._wave + left, style="bold")] if self._wave else []
 
     def _states(self) -> RenderableType:
         from rich.text import Text  # noqa: PLC0415

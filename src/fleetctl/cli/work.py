@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from fleetctl.cli.wave_lines import wave_line
 from fleetctl.engine.control import Control
 from fleetctl.engine.events import Event, HostConnecting, HostEnded, HostStarted, Note, Observer
 
@@ -92,6 +93,8 @@ def _notes(app: App) -> Observer:
             app.note(f"{event.host.name} connecting" + (f", attempt {event.attempt}" * (event.attempt > 1)))
         elif app.verbose > 1 and isinstance(event, HostStarted):
             app.note(f"{event.host.name} started")
+        elif (line := wave_line(event)) is not None:
+            app.note(line)
 
     return observe
 
