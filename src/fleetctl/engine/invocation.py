@@ -28,7 +28,7 @@ _CLOSE_SECONDS = 10.0
 # What is left of the time limit when a host is taken up again is never less than it takes to collect a result.
 _LEAST_SECONDS = 60.0
 # Records that observers are told of.
-_SHOWN = {"rebooting": HostRebooting, "rebooted": HostBack}
+_SHOWN: dict[str, type[HostRebooting | HostBack]] = {"rebooting": HostRebooting, "rebooted": HostBack}
 
 
 class Resumable(Protocol):
