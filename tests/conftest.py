@@ -5,7 +5,7 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ("lab.fixtures",)
+pytest_plugins = ("lab.fixtures", "bucket.fixtures")
 
 # A busy machine is no fault of the code: no deadlines; few examples, for the suite is run often.
 settings.register_profile(

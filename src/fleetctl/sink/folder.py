@@ -65,7 +65,8 @@ class FolderSink:
         path = self._root / key
         temporary = path.with_name(f".{secrets.token_hex(16)}.part")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for folder in reversed([above for above in path.parents if not above.exists()]):
+                folder.mkdir(mode=0o700, exist_ok=True)  # each one: what hosts print is for its owner alone
             if path.exists():
                 self._compare(key, path, source)
                 return
