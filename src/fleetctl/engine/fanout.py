@@ -158,6 +158,10 @@ class FanOut:
         self._connecting.add(worker)
         try:
             return await self.terms.connector.open(host, on_attempt=on_attempt)
+        except Unreachable:
+            if not _was_rebooting(self.shares.get(host.name, _NEW)):
+                raise
+            return await self.terms.connector.reopen(host, seconds=self.terms.patience, on_attempt=on_attempt)
         finally:
             self._connecting.discard(worker)
 
@@ -244,6 +248,12 @@ class FanOut:
         self._cut_connecting()
         self.terms.ledger.append("stopped", reason=why)
         self.terms.audience.tell(Note(f"{text}; no new host is started"))
+
+
+def _was_rebooting(share: Share) -> bool:
+    """Tell whether the controller that was lost had asked the host to reboot: it is down because we wanted it to be."""
+    kinds = [note.get("type") for note in share.notes if note.get("type") in {"rebooting", "rebooted"}]
+    return kinds[-1:] == ["rebooting"]
 
 
 def _cut(workers: Iterable[asyncio.Task[None]]) -> None:
