@@ -104,6 +104,17 @@ class Reboots:
         self._notes = _pairs(session.notes)
         self.done: list[Rebooted] = []
 
+    def unfinished(self) -> Mapping[str, Any] | None:
+        """Take in the reboots that a lost controller saw through, and return what the task kept with the one that it did not.
+
+        Returns:
+            None where the last one was seen through, or none was announced: what was at work then is not known.
+        """
+        if not self._notes or self._notes[-1][1] is not None:
+            return None
+        self.done = [Rebooted.from_json(ended.get("reboot") or {}) for _, ended in self._notes if ended]
+        return announced([self._notes[-1][0]])
+
     async def reboot(self, *, done: Mapping[str, Any] = EMPTY) -> Rebooted:
         """Do the next reboot, or what is left of it.
 

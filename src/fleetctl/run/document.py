@@ -7,7 +7,7 @@ The rules, from the agent (runpluginutil) and the user guide:
   `onFailure: successAndExit` counts the failure as a success and ends it; the rest is `Skipped`;
 - a `finallyStep` runs all the same;
 - a step that does not fit the host is `Skipped` in schema 2.2 and `Failed` before;
-- exit code 194 asks for a reboot and to be run again.
+- exit code 194 asks for a reboot; after it the same step runs again from its beginning. `MAX_REBOOTS` of one step are enough.
 
 Where the agent is blind we look: a step that timed out counts as failed for `onFailure: exit` (the agent would go on).
 """
@@ -15,27 +15,29 @@ Where the agent is blind we look: a step that timed out counts as failed for `on
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from fleetctl.document.bind import BoundDocument, BoundStep, load_and_bind
 from fleetctl.document.model import POWERSHELL
+from fleetctl.engine.reboot import RebootFailed, RebootRule, Reboots
 from fleetctl.engine.task import Session, StepTimedOut
 from fleetctl.model import EMPTY, Command, Exit, Host, Outcome, Reason, Status
-from fleetctl.run.command import BecomeRule
+from fleetctl.run.command import ASKS_FOR_REBOOT, REBOOT_FAILED, BecomeRule
 from fleetctl.run.platform import GUARDED, Platform, guard, platform_of
 from fleetctl.run.steps import StepResult, outcome_of
 from fleetctl.transport.protocol import ExecFailed
 
-__all__ = ["DocumentTask", "document_task"]
+__all__ = ["MAX_REBOOTS", "DocumentTask", "document_task"]
 
 # SSM agent, contracts: exit codes that steer the document.
 _END_AS_SUCCESS = 168
 _END_AS_FAILURE = 169
 _REBOOT = {"Windows": 3010}
-_REBOOT_ELSEWHERE = 194
+# A step that asks for more reboots than this will never be done.
+MAX_REBOOTS: Final = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +49,14 @@ class DocumentTask:
         become: the order's word on becoming another user.
         env: more for the environment of every step (`--env`).
         cwd: entered where a step names no workingDirectory (`--cwd`).
+        reboot: how to reboot a host when a step asks for it with exit code 194; None: the step has failed then.
     """
 
     bound: BoundDocument
     become: BecomeRule = field(default_factory=BecomeRule)
     env: Mapping[str, str] = field(default=EMPTY, repr=False)
     cwd: str | None = None
+    reboot: RebootRule | None = None
 
     def on(self, host: Host) -> list[tuple[BoundStep, Command]]:
         """Return what would be sent to a host, step by step."""
@@ -96,6 +100,15 @@ class DocumentTask:
         """Run it."""
         return await _Walk(self, session).run()
 
+    async def resume(self, session: Session) -> Outcome | None:
+        """Go on where a controller was lost while the host rebooted; None where nobody knows how far a step has come."""
+        if session.detached or self.reboot is None:
+            return (
+                None  # a detached step tells how it ended, and what the ledger knows of reboots is found then
+            )
+        walk = _Walk(self, session)
+        return await walk.run() if walk.take_up() else None
+
 
 def document_task(
     name: str,
@@ -105,6 +118,7 @@ def document_task(
     become: BecomeRule | None = None,
     env: Mapping[str, str] = EMPTY,
     cwd: str | None = None,
+    reboot: RebootRule | None = None,
 ) -> DocumentTask:
     """Find a document and make a task of it; everything that can be wrong is found here.
 
@@ -115,6 +129,7 @@ def document_task(
         become: the order's word on becoming another user.
         env: more for the environment of every step.
         cwd: entered where a step names no workingDirectory.
+        reboot: how to reboot a host when a step asks for it; None: the step has failed then.
 
     Raises:
         NotFoundError: there is no such document.
@@ -122,7 +137,7 @@ def document_task(
         ParameterError: a value is missing, unknown or not allowed.
     """
     bound = load_and_bind(name, params, project)
-    return DocumentTask(bound=bound, become=become or BecomeRule(), env=env, cwd=cwd)
+    return DocumentTask(bound=bound, become=become or BecomeRule(), env=env, cwd=cwd, reboot=reboot)
 
 
 class _Walk:
@@ -133,22 +148,74 @@ class _Walk:
         self._session = session
         self._platform = Platform(name=platform_of(session.host.platform))
         self._results: list[StepResult] = []
+        self._interrupted: StepResult | None = None
+        become = task.become.root_of(session.host)
+        self._reboots = Reboots(session, task.reboot, become=become) if task.reboot else None
+
+    def take_up(self) -> bool:
+        """Take in how far a lost controller had come when it began a reboot; False where it was lost at another time."""
+        done = self._reboots.unfinished() if self._reboots else None
+        if done is None:
+            return False
+        try:
+            steps = self._task.bound.steps
+            results = [StepResult.from_note(*pair) for pair in zip(done["steps"], steps, strict=False)]
+        except (KeyError, TypeError, ValueError):
+            return False
+        if not results or not all(isinstance(note, dict) for note in done["steps"]):
+            return False
+        *self._results, self._interrupted = results
+        return True
 
     async def run(self) -> Outcome:
         """Take the steps in order until one ends the document or the host is lost."""
-        leaving = ""
+        leaving = next(filter(None, map(_leaves, self._results)), "")
         stopped = ""
-        for step in self._task.bound.steps:
+        for step in self._task.bound.steps[len(self._results) :]:
             if stopped:
                 self._results.append(StepResult(step=step, status=Status.PENDING, message=stopped))
             elif leaving and not step.finally_step:
                 self._results.append(StepResult(step=step, status=Status.SKIPPED, message=leaving))
             else:
-                result = await self._step(step)
+                result = await self._with_reboots(step)
                 self._results.append(result)
                 leaving = leaving or _leaves(result)
                 stopped = f"not started: {result.message}" if result.ends_all else ""
-        return outcome_of(self._results, self._session, document=self._task.bound.document)
+        told = [reboot.to_json() for reboot in self._reboots.done] if self._reboots else []
+        return outcome_of(self._results, self._session, document=self._task.bound.document, reboots=told)
+
+    async def _with_reboots(self, step: BoundStep) -> StepResult:
+        """Run a step, and run it again after each reboot that it asks for."""
+        result = self._interrupted or await self._step(step)
+        self._interrupted = None
+        begun = result.started
+        while result.reason is Reason.REBOOT_REQUESTED and self._reboots and self._platform.name != "Windows":
+            times = result.reboots
+            if times >= MAX_REBOOTS:
+                return replace(
+                    result,
+                    details=REBOOT_FAILED,
+                    reason=Reason.REBOOT_LOOP,
+                    started=begun,
+                    message=f"asked for a reboot again after {times} of them (exit code {result.code}): it would never end",
+                    hint="the script has to see what it did before the reboot, and to end with another exit code then",
+                )
+            try:
+                await self._reboots.reboot(done={"steps": [r.to_note() for r in (*self._results, result)]})
+            except RebootFailed as exc:
+                return replace(
+                    result,
+                    details=REBOOT_FAILED,
+                    reason=exc.reason,
+                    message=exc.message,
+                    hint=exc.hint,
+                    started=begun,
+                    ended=datetime.now(UTC),
+                )
+            except (ExecFailed, StepTimedOut) as exc:
+                return self._not_ended(step, begun or datetime.now(UTC), exc)
+            result = replace(await self._step(step), reboots=times + 1)
+        return replace(result, started=begun) if result.started else result
 
     async def _step(self, step: BoundStep) -> StepResult:
         started = datetime.now(UTC)
@@ -159,23 +226,25 @@ class _Walk:
             end = await self._exec(step)
             if end is None:
                 return self._not_fitting(step, self._other_platform(step))
-        except StepTimedOut as exc:
+        except (ExecFailed, StepTimedOut) as exc:
+            return self._not_ended(step, started, exc)
+        return self._ended(step, started, end)
+
+    def _not_ended(self, step: BoundStep, started: datetime, exc: ExecFailed | StepTimedOut) -> StepResult:
+        if isinstance(exc, StepTimedOut):
             return StepResult.of(
                 step, started, status=Status.TIMED_OUT, reason=Reason.EXECUTION_TIMEOUT, message=str(exc)
             )
-        except ExecFailed as exc:
-            lost = exc.started and exc.reason is Reason.CONNECTION_LOST
-            status = Status.UNKNOWN if lost else Status.FAILED
-            return StepResult.of(
-                step,
-                started,
-                status=status,
-                reason=exc.reason,
-                message=exc.message,
-                hint=exc.hint,
-                ends_all=True,
-            )
-        return self._ended(step, started, end)
+        lost = exc.started and exc.reason is Reason.CONNECTION_LOST
+        return StepResult.of(
+            step,
+            started,
+            status=Status.UNKNOWN if lost else Status.FAILED,
+            reason=exc.reason,
+            message=exc.message,
+            hint=exc.hint,
+            ends_all=True,
+        )
 
     async def _exec(self, step: BoundStep) -> Exit | None:
         """Run a step's script; None where the host turned out to be of another platform, so that nothing of it ran."""
@@ -225,17 +294,24 @@ class _Walk:
             message=why if skipped else f"{why} (before schema 2.2 that is a failure)",
         )
 
+    @property
+    def _why_not(self) -> str:
+        """Why what asks for a reboot does not get it."""
+        if self._platform.name == "Windows":
+            return "fleetctl does not reboot Windows hosts"
+        return "this run does not reboot"
+
     def _ended(self, step: BoundStep, started: datetime, end: Exit) -> StepResult:
         code = -1 if end.code is None else end.code
         what = f"ended by signal {end.signal}" if end.signal else f"exit code {code}"
-        if code == _REBOOT.get(self._platform.name or "", _REBOOT_ELSEWHERE):
+        if code == _REBOOT.get(self._platform.name or "", ASKS_FOR_REBOOT):
             return StepResult.of(
                 step,
                 started,
                 status=Status.FAILED,
                 details="Reboot Requested",
                 reason=Reason.REBOOT_REQUESTED,
-                message=f"asks for a reboot, and to be run again after it (exit code {code}); fleetctl does not reboot yet",
+                message=f"asks for a reboot, and to be run again after it (exit code {code}): {self._why_not}",
                 hint="reboot the host, then run the document on it again",
                 code=code,
                 ends_all=True,

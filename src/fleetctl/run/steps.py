@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -11,6 +11,7 @@ from fleetctl.document.bind import BoundStep
 from fleetctl.document.model import Document
 from fleetctl.engine.task import Session
 from fleetctl.model import Outcome, Reason, Status
+from fleetctl.run.command import REBOOT_FAILED
 from fleetctl.store.runs import file_name
 
 __all__ = ["StepResult", "outcome_of"]
@@ -26,6 +27,7 @@ class StepResult:
     Attributes:
         code: exit code; -1 where there is none (SSM: ResponseCode).
         ends_all: nothing more can be done on the host, not even a finallyStep.
+        reboots: how often the host was rebooted because the step asked for it.
     """
 
     step: BoundStep
@@ -39,6 +41,7 @@ class StepResult:
     started: datetime | None = None
     ended: datetime | None = None
     ends_all: bool = False
+    reboots: int = 0
 
     @classmethod
     def of(cls, step: BoundStep, started: datetime, **facts: Any) -> StepResult:
@@ -67,11 +70,57 @@ class StepResult:
             "StandardErrorUrl": f"{folder}/stderr" if self.ran else "",
             **({"Reason": self.reason.value} if self.reason else {}),
             **({"Message": self.message} if self.message else {}),
+            **({"Reboots": self.reboots} if self.reboots else {}),
         }
 
+    def to_note(self) -> dict[str, Any]:
+        """Return what the ledger keeps of it where the host reboots before the document is done."""
+        return {
+            "step": self.step.name,
+            "status": self.status.value,
+            "details": self.details,
+            "reason": self.reason.value if self.reason else None,
+            "message": self.message,
+            "code": self.code,
+            "signal": self.signal,
+            "started": _stamp(self.started) or None,
+            "ended": _stamp(self.ended) or None,
+            "reboots": self.reboots,
+        }
 
-def outcome_of(results: Sequence[StepResult], session: Session, *, document: Document) -> Outcome:
+    @classmethod
+    def from_note(cls, note: Mapping[str, Any], step: BoundStep) -> StepResult:
+        """Read what `to_note` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is another step's, or not of this form.
+        """
+        if note["step"] != step.name:
+            raise ValueError(f"the record is of step '{note['step']}', not of '{step.name}'")
+        return cls(
+            step=step,
+            status=Status(note["status"]),
+            details=str(note["details"]),
+            reason=Reason(note["reason"]) if note["reason"] else None,
+            message=str(note["message"]),
+            code=int(note["code"]),
+            signal=note["signal"],
+            started=datetime.fromisoformat(note["started"]) if note["started"] else None,
+            ended=datetime.fromisoformat(note["ended"]) if note["ended"] else None,
+            reboots=int(note["reboots"]),
+        )
+
+
+def outcome_of(
+    results: Sequence[StepResult],
+    session: Session,
+    *,
+    document: Document,
+    reboots: Sequence[Mapping[str, Any]] = (),
+) -> Outcome:
     """Make the invocation's outcome from its steps, all of which have a result.
+
+    `reboots` are those of the host, as reports tell them.
 
     A host on which every step was skipped is `Skipped`: nothing was done there.
     """
@@ -86,6 +135,7 @@ def outcome_of(results: Sequence[StepResult], session: Session, *, document: Doc
             "DocumentName": document.name,
             "DocumentHash": document.digest,
             "CommandPlugins": [result.to_json(host) for result in results],
+            **({"Reboots": list(reboots)} if reboots else {}),
         },
     )
     worst = _worst(results)
@@ -109,7 +159,7 @@ def outcome_of(results: Sequence[StepResult], session: Session, *, document: Doc
 def _worst(results: Sequence[StepResult]) -> StepResult | None:
     """Return the result that decides about the invocation, or None where all is well."""
     for result in results:
-        if result.reason is Reason.REBOOT_REQUESTED:
+        if result.reason is Reason.REBOOT_REQUESTED or result.details == REBOOT_FAILED:
             return result
     for status in _WORST_FIRST:
         for result in results:
