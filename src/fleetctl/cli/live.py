@@ -116,7 +116,8 @@ class LiveView:
 
     def _take_wave(self, event: Event, now: float) -> None:
         if isinstance(event, WaveStarted):
-            self._wave, self._baked = f"wave {event.number}/{event.of} · {len(event.hosts)} hosts", None
+            many = f"{len(event.hosts)} host{'s' if len(event.hosts) != 1 else ''}"
+            self._wave, self._baked = f"wave {event.number}/{event.of} · {many}", None
         elif isinstance(event, Baking):
             self._baked = now + event.seconds
         elif isinstance(event, WaveEnded | GateChecked):
@@ -128,7 +129,7 @@ class LiveView:
         from rich.text import Text  # noqa: PLC0415
 
         red = isinstance(event, GateChecked) and not event.green
-        self._console.print(Text(safe(wave_line(event) or ""), style="red" if red else ""))
+        self._console.print(Text(safe(wave_line(event) or "", colour=False), style="red" if red else ""))
 
     def render(self) -> RenderableType:
         """Draw the present state."""
