@@ -111,6 +111,11 @@ class Shipping:
         except Exception as exc:  # noqa: BLE001 - copies are not worth a run
             self._say(f"shipping failed: {type(exc).__name__}: {exc}")
 
+    @property
+    def put(self) -> tuple[int, int]:
+        """Objects and bytes that were put up to now, in all sinks."""
+        return sum(lane.put[0] for lane in self._lanes), sum(lane.put[1] for lane in self._lanes)
+
     async def finish(self, seconds: float = 60.0) -> Shipped:
         """Ship what is left; call this when the report is written. Never raises but for its own cancellation.
 
