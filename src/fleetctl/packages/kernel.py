@@ -7,13 +7,19 @@ from collections.abc import Iterable
 
 from fleetctl.packages.debversion import DebVersionKey, deb_version_key
 from fleetctl.packages.model import HostFacts, InstalledPackage
+from fleetctl.packages.rpmversion import rpm_version_key
 
-__all__ = ["pending_kernel"]
+__all__ = ["pending_kernel", "pending_rpm_kernel"]
 
 # linux-image-6.1.0-18-cloud-amd64: version 6.1.0-18, flavour cloud-amd64. Only the same flavour takes its place.
 _IMAGE = re.compile(r"^linux-image-(\d\S*?)-([a-z]\S*)$")
 # `uname -v` of Debian kernels, /proc/version_signature of Ubuntu's: the build that runs.
 _BUILD = re.compile(r"\b(?:Debian (\d\S*)|Ubuntu (\d\S*?)-[a-z])")
+
+# Packages that hold a kernel's image: of Red Hat and its kin, and of SUSE. The rest of the name is the flavour.
+_RPM_IMAGE = re.compile(
+    r"^kernel(?:-(?:rt|64k|debug|uek|lt|ml|default|azure|64kb|vanilla|preempt|longterm))?(?:-core|-base)?$"
+)
 
 
 def pending_kernel(facts: HostFacts, installed: Iterable[InstalledPackage]) -> tuple[str, str] | None:
@@ -40,3 +46,31 @@ def pending_kernel(facts: HostFacts, installed: Iterable[InstalledPackage]) -> t
 
 def _order(image: re.Match[str]) -> DebVersionKey:
     return deb_version_key(image[1])
+
+
+def pending_rpm_kernel(facts: HostFacts, installed: Iterable[InstalledPackage]) -> tuple[str, str] | None:
+    """Return the kernel package that waits for a reboot, and why; None if none does.
+
+    `uname -r` is version, release and architecture (Red Hat), or version, part of the release and flavour (SUSE). Containers run
+    their host's kernel: where the running kernel's package is not installed, nothing is concluded.
+    """
+    images = [p for p in installed if _RPM_IMAGE.match(p.name)]
+    running = [p for p in images if _runs(facts.kernel, p)]
+    newer = [
+        p
+        for p in images
+        if any(p.name == r.name and rpm_version_key(p.version) > rpm_version_key(r.version) for r in running)
+    ]
+    if not running or not newer:
+        return None
+    newest = max(newer, key=lambda p: rpm_version_key(p.version))
+    return newest.name, f"kernel {facts.kernel} runs, {newest.version} is installed"
+
+
+def _runs(kernel: str, package: InstalledPackage) -> bool:
+    name = f"{package.upstream}-{package.release}"
+    if kernel == f"{name}.{package.arch}" or kernel.startswith(f"{name}.{package.arch}+"):
+        return True
+    flavour = package.name.removeprefix("kernel-").removesuffix("-base")
+    stem = kernel.removesuffix(f"-{flavour}")
+    return stem != kernel and (name == stem or name.startswith(f"{stem}."))

@@ -185,7 +185,8 @@ class Hold:
     """A rule on the host that keeps a package where it is.
 
     Attributes:
-        kind: `hold`, `pin`, `versionlock`, `exclude`, `lock`, `ignore`.
+        name: of the package, or the pattern that the rule is written as.
+        kind: `hold`, `pin`, `versionlock`, `exclude`, `include` (nothing but this), `lock`, `ignore`.
     """
 
     name: str
@@ -261,6 +262,8 @@ class PackageState:
         services: that still run old code.
         faults: what is broken or half done; the host can be judged all the same.
         metadata_time: when the package lists were last refreshed, aware UTC; of several lists, the one that is most out of date.
+        blind: why nothing on the host tells security updates from others; empty if something does. Such a state can only be judged by a
+            baseline that asks for every update.
         errors: why this state must not be judged; each names what failed.
         warnings: what a reader should know.
         unseen: what was not visible, for lack of rights or of a tool.
@@ -275,6 +278,7 @@ class PackageState:
     services: tuple[str, ...] = ()
     faults: tuple[Fault, ...] = ()
     metadata_time: datetime | None = None
+    blind: str = ""
     errors: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()

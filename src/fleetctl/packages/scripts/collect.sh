@@ -23,6 +23,17 @@ section() { # NAME COMMAND ARGS...
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
+# Some tools keep logs and caches even when they only answer. What they write goes to a folder in memory that leaves with us.
+own=
+own_folder() {
+    [ -z "$own" ] || return 0
+    own=$(umask 077 && { mktemp -d /dev/shm/fleetctl.XXXXXX 2>/dev/null || mktemp -d "${TMPDIR:-/tmp}/fleetctl.XXXXXX"; }) || return
+    trap 'rm -rf "$own"' EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+}
+
 os_release() {
     if [ -r /etc/os-release ]; then cat /etc/os-release; else cat /usr/lib/os-release; fi
 }
