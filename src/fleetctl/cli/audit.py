@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -243,8 +243,15 @@ def _cells(run: AuditedRun) -> Iterator[str]:
     yield f"{run.status}, removed" if run.removed else run.status
     yield str(row.get("TargetCount", "-"))
     yield str(row.get("Selector", "-"))
-    yield str(row.get("DocumentName", "-"))
+    yield _what(row)
     yield str(row.get("Comment", ""))
+
+
+def _what(row: Mapping[str, Any]) -> str:
+    parameters = row.get("Parameters")
+    commands = parameters.get("commands") if isinstance(parameters, dict) else None
+    line = " ".join(" ".join(map(str, commands)).split()) if isinstance(commands, list) else ""
+    return (line if len(line) <= 60 else line[:59] + "…") or str(row.get("DocumentName", "-"))
 
 
 def _tell(evidence: Evidence, output: Path | None) -> None:

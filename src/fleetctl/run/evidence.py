@@ -135,6 +135,9 @@ def verify_audit(
     _compare_runs(evidence, runs, records)
     for point in (*own, *kept):
         _compare_checkpoint(evidence, chain, point, allowed=allowed)
+        if allowed is not None and point in kept and not point.signature.exists():
+            text = "nobody has signed it, and --allowed-signers asks for that"
+            evidence.flaws.append(Flaw(kind="missing", file=f"{point.path}.sig", message=text))
     evidence.flaws += _recorded(own, log, records)
     return evidence
 

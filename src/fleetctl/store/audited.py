@@ -66,6 +66,7 @@ class AuditedRun:
             "RequestedFrom": began.get("host"),
             "AlsoBy": [user for user in self.users if user != began.get("user")],
             "DocumentName": began.get("name"),
+            "Parameters": began.get("parameters"),
             "Selector": began.get("selector"),
             "TargetCount": began.get("targets"),
             "Comment": began.get("comment"),
@@ -75,7 +76,7 @@ class AuditedRun:
             "RemovedDateTime": self.removed.get("at") if self.removed else None,
             "RemovedBy": self.removed.get("user") if self.removed else None,
         }
-        return {key: value for key, value in row.items() if value not in (None, "", [])}
+        return {key: value for key, value in row.items() if value not in (None, "", [], {})}
 
 
 def audited_runs(records: Iterable[Mapping[str, Any]]) -> dict[str, AuditedRun]:
