@@ -82,6 +82,10 @@ class _Told:
     ends: list[Mapping[str, Any]] = field(default_factory=list)
     hosts: dict[str, Mapping[str, Any] | None] = field(default_factory=dict)
 
+    def ended(self) -> int:
+        """Return how many hosts' last share has ended."""
+        return sum(record is not None for record in self.hosts.values())
+
     def see(self, _line: int, record: Mapping[str, Any]) -> None:
         kind, host = record["type"], record.get("host")
         if kind in _ENDS or kind in {"run-started", "controller"}:
@@ -109,34 +113,27 @@ def verify_run(
     Raises:
         StateFolderError: something cannot be read at all.
     """
-    told, notes = _Told(), []
+    told = _Told()
     owner = owner_of(folder.path)
     anchors: Sequence[Anchor] = audited.anchors if audited else ()
     run, first, flaws = _run_json(folder, audited)
     marks = {anchor.sequence for anchor in anchors}
     chain = inspect(folder.events, first=hash_of(first), see=told.see, marks=marks, base="run.json")
     flaws += [flaw for flaw in chain.flaws if flaw.kind != "torn"]
-    if chain.torn and owner is None:
-        if repair and _repair(folder, first):
-            notes.append(f"repaired: {chain.torn} bytes of an unfinished last record were cut off")
-        else:
-            text = f"torn: {chain.torn} bytes; it will be cut when the run is resumed"
-            flaws.append(Flaw(kind="torn", message=text))
     flaws += _against_anchors(chain, anchors)
-    outputs = 0
-    if owner is not None:
+    outputs, notes = 0, []
+    if owner is not None:  # what it writes at this moment cannot be compared
         notes.append(f"it is going on: {owner}")
     else:
+        if chain.torn:
+            flaws += _torn(folder, first, chain, notes, repair=repair)
         flaws += _report(folder, told, notes)
         if output:
-            hosts = {str(host.get("InstanceId")) for host in run.get("Hosts", []) if isinstance(host, dict)}
-            ended = [record for record in told.hosts.values() if record is not None]
-            outputs = len(ended)
-            flaws += [flaw for record in ended for flaw in output_flaws(folder, record)]
-            flaws += strangers(folder, hosts | set(told.hosts)) if hosts else ()
+            outputs = told.ended()
+            flaws += _outputs(folder, told, run)
+        if told.stands != "run-ended":
+            notes.append(_WHY_UNFINISHED.get(told.stands, "it has not ended: its controller was killed"))
     finished = told.stands == "run-ended" and owner is None
-    if not finished and owner is None:
-        notes.append(_WHY_UNFINISHED.get(told.stands, "it has not ended: its controller was killed"))
     damaged = any(flaw.kind != "torn" for flaw in flaws)
     return Verdict(
         run_id=folder.run_id,
@@ -148,6 +145,16 @@ def verify_run(
         flaws=tuple(flaws),
         notes=tuple(notes),
     )
+
+
+def _outputs(folder: RunFolder, told: _Told, run: Mapping[str, Any]) -> Iterator[Flaw]:
+    for record in told.hosts.values():
+        if record is not None:
+            yield from output_flaws(folder, record)
+    hosts = run.get("Hosts")
+    if isinstance(hosts, list):
+        names = {str(host.get("InstanceId")) for host in hosts if isinstance(host, dict)}
+        yield from strangers(folder, names | set(told.hosts))
 
 
 def _run_json(folder: RunFolder, audited: AuditedRun | None) -> tuple[Mapping[str, Any], bytes, list[Flaw]]:
@@ -176,6 +183,14 @@ def _run_json(folder: RunFolder, audited: AuditedRun | None) -> tuple[Mapping[st
             [*flaws, Flaw(kind="unreadable", file="run.json", message="run.json holds no object")],
         )
     return run, first, flaws
+
+
+def _torn(folder: RunFolder, first: bytes, chain: Chain, notes: list[str], *, repair: bool) -> Iterator[Flaw]:
+    """Cut a torn end off, if that is wanted and nobody has begun to work on the run; else yield it."""
+    if repair and _repair(folder, first):
+        notes.append(f"repaired: {chain.torn} bytes of an unfinished last record were cut off")
+        return
+    yield Flaw(kind="torn", message=f"torn: {chain.torn} bytes; it will be cut when the run is resumed")
 
 
 def _repair(folder: RunFolder, first: bytes) -> bool:
