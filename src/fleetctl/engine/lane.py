@@ -18,7 +18,7 @@ from fleetctl.store.runs import RunFolder
 from fleetctl.store.settings import SinkSettings
 from fleetctl.store.shipped import Shipment
 
-__all__ = ["SEGMENT", "Lane"]
+__all__ = ["SEGMENT", "Lane", "Load"]
 
 SEGMENT = "the ledger as far as it is"
 """What is put on a lane for the next piece of the ledger."""
@@ -76,6 +76,7 @@ class Lane:
         self._probe = asyncio.Lock()
         self._hurry = asyncio.Event()
         self._fresh: set[str] = set()
+        self._going: set[str] = set()
         self._segment = False
         self._delay = 0.0
         self._workers = [asyncio.ensure_future(self._work()) for _ in range(_WORKERS)]
@@ -112,6 +113,8 @@ class Lane:
                 for piece in await self._pieces(load):
                     while not await self._try(piece):
                         pass
+            except Exception as exc:  # noqa: BLE001 - a sink of a stranger's package: one piece lost, not a worker
+                self.refused[str(load)] = SinkFailed(f"{type(exc).__name__}: {exc}")
             finally:
                 if load == SEGMENT:
                     self._segment = False
@@ -140,6 +143,9 @@ class Lane:
             await asyncio.wait_for(self._hurry.wait(), self._delay * random.uniform(0.7, 1.3))  # noqa: S311
 
     async def _ship(self, piece: Piece) -> bool:
+        if piece.key in self._going:
+            return True  # another worker has it: laid on the lane twice
+        self._going.add(piece.key)
         try:
             await (self._ship_file(piece) if piece.key else self._ship_segment())
         except SinkConflict as exc:
@@ -149,6 +155,8 @@ class Lane:
             return False
         except OSError as exc:
             self.refused[piece.key] = SinkFailed(f"{piece.path} cannot be read: {exc.strerror}")
+        finally:
+            self._going.discard(piece.key)
         return True
 
     def _fail(self, exc: SinkFailed) -> None:

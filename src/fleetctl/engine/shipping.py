@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from fleetctl.engine.events import Event, HostEnded, Note, RunStarted
-from fleetctl.engine.lane import SEGMENT, Lane
+from fleetctl.engine.lane import SEGMENT, Lane, Load
 from fleetctl.engine.pieces import Piece, final_pieces
 from fleetctl.errors import FleetError
 from fleetctl.sink.protocol import plain_url
@@ -103,11 +103,9 @@ class Shipping:
         try:
             if isinstance(event, RunStarted):
                 self._start()
+                self._add(Piece("run.json", self._folder.path / "run.json"))
             elif isinstance(event, HostEnded):
-                output = self._folder.output(event.outcome.host)
-                for lane in self._lanes:
-                    if lane.settings.when == "during":
-                        lane.add(output)
+                self._add(self._folder.output(event.outcome.host))
         except Exception as exc:  # noqa: BLE001 - copies are not worth a run
             self._say(f"shipping failed: {type(exc).__name__}: {exc}")
 
@@ -150,10 +148,12 @@ class Shipping:
                     troubled=self._troubled,
                 )
             )
+        self._ticking = asyncio.ensure_future(self._tick())
+
+    def _add(self, load: Load) -> None:
         for lane in self._lanes:
             if lane.settings.when == "during":
-                lane.add(Piece("run.json", self._folder.path / "run.json"))
-        self._ticking = asyncio.ensure_future(self._tick())
+                lane.add(load)
 
     async def _tick(self) -> None:
         """Send the ledger's growth, and write down what is shipped, now and then."""
