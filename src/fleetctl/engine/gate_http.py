@@ -127,10 +127,8 @@ class HttpGate:
         try:
             async with asyncio.timeout(view.seconds):
                 answer = await _in_thread(self, view.seconds)
-        except TimeoutError:
-            return GateVerdict(green=False, message=f"no answer within {view.seconds:g} s")
         except Exception as exc:  # noqa: BLE001 - whatever a strange server makes urllib raise, it is no answer
-            return GateVerdict(green=False, message=_why(exc))
+            return GateVerdict(green=False, message=_why(exc, seconds=view.seconds))
         return self._judge(answer, seconds=time.monotonic() - begun)
 
     def wants(self, status: int) -> bool:
@@ -273,11 +271,11 @@ def _opener(gate: HttpGate) -> OpenerDirector:
     return opener
 
 
-def _why(exc: Exception) -> str:
+def _why(exc: Exception, *, seconds: float) -> str:
     """Tell a failure in words."""
     reason = getattr(exc, "reason", exc)
     if isinstance(reason, TimeoutError):
-        return "no answer in time"
+        return f"no answer within {seconds:g} s"
     if isinstance(reason, ConnectionRefusedError):
         return "connection refused"
     if isinstance(reason, socket.gaierror):

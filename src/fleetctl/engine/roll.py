@@ -279,3 +279,5 @@ async def _unless(end: Coroutine[Any, Any, None], work: Awaitable[T]) -> T | Non
         if not working.done():
             working.cancel()
             await asyncio.wait({working})
+            if not working.cancelled():
+                working.exception()  # it was given up: nobody is to hear how it ended
