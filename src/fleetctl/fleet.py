@@ -11,22 +11,24 @@ for outcome in result.outcomes:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from fleetctl.errors import NotFoundError, UsageError
 from fleetctl.model import EMPTY, Command, Host
 from fleetctl.store.project import Project, open_project
-from fleetctl.store.runs import Runs
+from fleetctl.store.runs import RunFolder, Runs
 
 if TYPE_CHECKING:
     from fleetctl.engine.budget import Limits
     from fleetctl.engine.control import Control
     from fleetctl.engine.events import Observer
     from fleetctl.engine.order import RunResult
+    from fleetctl.engine.rollout import Rollout
     from fleetctl.engine.task import Task
+    from fleetctl.engine.work import Work
     from fleetctl.hosts import Inventory
     from fleetctl.patch.conclude import Scanned
     from fleetctl.store.audit import AuditLog
@@ -41,11 +43,14 @@ class Fleet:
     Args:
         project: where things are on disk, and the settings.
         sources: inventory files, folders or sources that stand in for the project's own.
+
+    Attributes:
+        project, sources: as above.
     """
 
     def __init__(self, project: Project, *, sources: Sequence[str] = ()) -> None:
         self.project = project
-        self._sources = tuple(sources)
+        self.sources = tuple(sources)
 
     @classmethod
     def open(
@@ -75,7 +80,7 @@ class Fleet:
         """
         from fleetctl.hosts import load  # noqa: PLC0415 - not needed to look at old runs
 
-        sources: list[str | Path] = list(self._sources) or list(self.project.inventories())
+        sources: list[str | Path] = list(self.sources) or list(self.project.inventories())
         if not sources:
             raise NotFoundError(
                 "there is no inventory here",
@@ -123,6 +128,13 @@ class Fleet:
         observers: Sequence[Observer] = (),
         control: Control | None = None,
         secrets: frozenset[str] = frozenset(),
+        work: Work | None = None,
+        reach: Mapping[str, Any] = EMPTY,
+        detached: bool = False,
+        wait: bool = True,
+        rollout: Rollout | None = None,
+        retry_of: str = "",
+        ask: Callable[[str], bool | None] | None = None,
     ) -> RunResult:
         """Run a task on hosts, and keep everything about it in a run folder.
 
@@ -138,6 +150,13 @@ class Fleet:
             observers: see every event.
             control: stops it.
             secrets: taken out of everything that is kept.
+            work: how to make the task again, so that the run can be carried on with by another process.
+            reach: how hosts were named and reached, for the same.
+            detached: run commands as jobs that outlive connection and controller.
+            wait: follow detached jobs to their end.
+            rollout: waves and gates.
+            retry_of: the run whose hosts these are.
+            ask: asks the operator between waves.
 
         Raises:
             FleetError: fleetctl itself cannot go on.
@@ -148,7 +167,7 @@ class Fleet:
         chosen = self.select(hosts) if isinstance(hosts, str) else tuple(hosts)
         order = Order(
             name=name,
-            hosts=chosen,
+            hosts=rollout.order(chosen) if rollout else chosen,
             task=task,
             limits=limits or self.limits(),
             transport=transport or self.transport_options(),
@@ -156,8 +175,16 @@ class Fleet:
             parameters=parameters,
             comment=comment,
             secrets=secrets,
+            work=work,
+            reach=reach,
+            detached=detached,
+            wait=wait,
+            rollout=rollout,
+            retry_of=retry_of,
         )
-        return await execute(order, self.runs, observers=observers, control=control, audit=self.audit)
+        return await execute(
+            order, self.runs, observers=observers, control=control, audit=self.audit, ask=ask
+        )
 
     def run(self, hosts: str | Sequence[Host], command: str | Command, **options: Any) -> RunResult:
         """Run a shell line, or a `Command`, on hosts, and wait for the result.
@@ -177,6 +204,31 @@ class Fleet:
         options.setdefault("parameters", {"commands": [command.script]})
         options.setdefault("name", "AWS-RunShellScript")
         return asyncio.run(self.fan_out(CommandTask(command=command), hosts, **options))
+
+    async def proceed(
+        self,
+        folder: RunFolder,
+        hosts: Sequence[Host],
+        *,
+        verb: Literal["resume", "attach", "cancel"],
+        **options: Any,
+    ) -> RunResult:
+        """Carry on with a run that another controller left.
+
+        Args:
+            folder: the run.
+            hosts: all of the run, in its order, as they are reached now.
+            verb: `resume`, `attach` or `cancel`.
+            **options: as `fleetctl.run.carry_on.carry_on` takes them.
+
+        Raises:
+            LockedError: another controller works on it.
+            FleetError: it cannot be carried on with.
+        """
+        from fleetctl.run.carry_on import carry_on  # noqa: PLC0415
+
+        options.setdefault("transport", self.transport_options())
+        return await carry_on(folder, hosts, verb=verb, audit=self.audit, **options)
 
     def patch_scan(self, hosts: str | Sequence[Host], **options: Any) -> Scanned:
         """Look at the packages of hosts, judge them by their patch baselines, and keep the compliance report.

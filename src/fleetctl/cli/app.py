@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from fleetctl.fleet import Fleet
     from fleetctl.hosts import Inventory
 
-__all__ = ["App", "FleetCommand", "FleetGroup", "pass_app"]
+__all__ = ["App", "FleetCommand", "FleetGroup", "LazyGroup", "pass_app"]
 
 
 @dataclass(slots=True)
@@ -170,3 +171,36 @@ class FleetGroup(_WithExamples, click.Group):
                 hint=did_you_mean(name, self.list_commands(ctx)),
             )
         return super().resolve_command(ctx, args)
+
+
+class LazyGroup(FleetGroup):
+    """A group whose verbs are imported when they are used, or when their own help is asked for.
+
+    Args:
+        verbs: name -> where it is (`module:attribute`), and its line in the group's help; in the order a newcomer meets them.
+    """
+
+    def __init__(self, *args: Any, verbs: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._verbs = verbs
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Return all names."""
+        return [*self._verbs, *(name for name in self.commands if name not in self._verbs)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        if cmd_name not in self._verbs:
+            return super().get_command(ctx, cmd_name)
+        module, _, attribute = self._verbs[cmd_name][0].partition(":")
+        command = getattr(import_module(module), attribute)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{module}:{attribute} is no command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list without importing a single command."""
+        lines = {name: command.get_short_help_str(100) for name, command in self.commands.items()}
+        lines |= {name: line for name, (_, line) in self._verbs.items()}
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, lines[name]) for name in self.list_commands(ctx)])

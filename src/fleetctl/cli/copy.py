@@ -200,26 +200,13 @@ def _carry_out(
     given: Mapping[str, Any],
 ) -> None:
     from fleetctl.cli.show import show_grouped, show_problems, show_summary  # noqa: PLC0415
-    from fleetctl.cli.work import carry_out  # noqa: PLC0415
+    from fleetctl.cli.work import fan_out  # noqa: PLC0415
     from fleetctl.engine.report import exit_code  # noqa: PLC0415
 
     fleet = app.fleet()
-    limits, options = work.limits(fleet), work.transport_options(fleet)
     begun = time.monotonic()
-    result = carry_out(
-        app,
-        lambda observers, control: fleet.fan_out(
-            task,
-            hosts,
-            name=name,
-            limits=limits,
-            transport=options,
-            parameters=parameters,
-            selector=targets,
-            observers=observers,
-            control=control,
-        ),
-        title=title,
+    result = fan_out(
+        app, fleet, task, hosts, work=work, title=title, name=name, parameters=parameters, selector=targets
     )
     format_, output = given["format_"], given["output"]
     if format_ != "table" or output is not None:

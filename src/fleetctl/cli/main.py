@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from importlib import import_module
 from io import TextIOWrapper
 from typing import Any, NoReturn
 
 import click
 
 from fleetctl import __version__
-from fleetctl.cli.app import App, FleetGroup
+from fleetctl.cli.app import App, LazyGroup
 from fleetctl.cli.terminal import safe
 from fleetctl.errors import FleetError, ProblemsError
 
@@ -29,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "copy": ("fleetctl.cli.copy:copy", "Push files to hosts, pull files from hosts."),
     "patch": ("fleetctl.cli.patch:patch", "Find out what hosts lack, and report compliance."),
     "document": ("fleetctl.cli.document:document", "Look at SSM documents, and check them."),
+    "audit": ("fleetctl.cli.audit:audit", "Who ran what, when and where; prove that nobody changed it."),
     "schema": ("fleetctl.cli.schema:schema", "Print the JSON Schema of a file or report."),
 }
 
@@ -49,22 +49,8 @@ class _ReaderGoneError(Exception):
     """Whoever read our output (head, less) has closed the pipe."""
 
 
-class _LazyGroup(FleetGroup):
-    """Commands are imported when they are used, or when their own help is asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """Return all names, in the order a newcomer meets them."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Import a command."""
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
-        command = getattr(import_module(module), attribute)
-        if not isinstance(command, click.Command):
-            raise TypeError(f"{module}:{attribute} is no command")
-        return command
+class _Program(LazyGroup):
+    """The program: its groups are imported when they are used."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Carry out the command; a reader that has gone is told apart from what click makes of it, an exit code of 1."""
@@ -73,14 +59,10 @@ class _LazyGroup(FleetGroup):
         except BrokenPipeError as exc:
             raise _ReaderGoneError from exc
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """Write the list without importing a single command."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
-
 
 @click.group(
-    cls=_LazyGroup,
+    cls=_Program,
+    verbs=COMMANDS,
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -59,14 +59,49 @@ class WorkOptions:
             connect_timeout=self.connect_timeout,
         )
 
+    def limit_changes(self) -> dict[str, Any]:
+        """Return the rate limits that the flags name, by field of `Limits`, to put in place of a run's own.
+
+        Raises:
+            BudgetError: one of them is not a number or percentage.
+        """
+        from fleetctl.engine.budget import Quota  # noqa: PLC0415
+
+        quotas = {
+            name: Quota.parse(text, name=f"--{name.replace('_', '-')}", least=least)
+            for name, text, least in (
+                ("max_concurrency", self.max_concurrency, 1),
+                ("max_errors", self.max_errors, 0),
+                ("max_unreachable", self.max_unreachable, 0),
+            )
+            if text is not None
+        }
+        plain = {
+            "connect_concurrency": self.connect_concurrency,
+            "timeout": self.timeout,
+            "connect_timeout": self.connect_timeout,
+        }
+        return {**quotas, **{name: value for name, value in plain.items() if value is not None}}
+
     def hosts(self, fleet: Fleet, selector: str) -> tuple[Host, ...]:
         """Return the selected hosts, with what the flags say about reaching them put in.
 
         Raises:
             PluginError: `--transport`, or a host's own, does not exist.
         """
-        from dataclasses import replace  # noqa: PLC0415
+        if left_out := len(fleet.inventory.warnings):
+            app = click.get_current_context().ensure_object(App)
+            app.note(
+                f"warning: the inventory has {left_out} things that were left out; see: fleetctl hosts check"
+            )
+        return self.applied(fleet.select(selector, limit=self.limit, exclude=self.exclude))
 
+    def applied(self, hosts: tuple[Host, ...]) -> tuple[Host, ...]:
+        """Return hosts with what the flags say about reaching them put in.
+
+        Raises:
+            PluginError: `--transport` does not exist.
+        """
         changes: dict[str, Any] = {}
         if self.user:
             changes["user"] = self.user
@@ -75,13 +110,34 @@ class WorkOptions:
 
             load("fleetctl.transports", self.transport)
             changes["transport"] = self.transport
-        if left_out := len(fleet.inventory.warnings):
-            app = click.get_current_context().ensure_object(App)
-            app.note(
-                f"warning: the inventory has {left_out} things that were left out; see: fleetctl hosts check"
-            )
-        hosts = fleet.select(selector, limit=self.limit, exclude=self.exclude)
         return tuple(replace(host, **changes) for host in hosts) if changes else hosts
+
+    def reach(self, fleet: Fleet) -> dict[str, Any]:
+        """Return what the flags say about naming and reaching hosts, for `run.json`; nothing of it is secret."""
+        told = {
+            "Inventory": [_absolute(source) for source in fleet.sources],
+            "User": self.user,
+            "Transport": self.transport,
+            "Identity": [_absolute(path) for path in self.identity],
+            "KnownHosts": [_absolute(path) for path in self.known_hosts],
+            "HostKeys": self.host_keys,
+            "SshConfig": _absolute(self.ssh_config) if self.ssh_config else None,
+            "KeyExchange": self.key_exchange,
+        }
+        return {name: value for name, value in told.items() if value}
+
+    def as_before(self, reach: Mapping[str, Any]) -> WorkOptions:
+        """Return these flags, with what a run was begun with where they say nothing."""
+        return replace(
+            self,
+            user=self.user or reach.get("User"),
+            transport=self.transport or reach.get("Transport"),
+            identity=self.identity or tuple(map(Path, reach.get("Identity", ()))),
+            known_hosts=self.known_hosts or tuple(map(Path, reach.get("KnownHosts", ()))),
+            host_keys=self.host_keys or reach.get("HostKeys"),
+            ssh_config=self.ssh_config or (Path(reach["SshConfig"]) if "SshConfig" in reach else None),
+            key_exchange=self.key_exchange or reach.get("KeyExchange"),
+        )
 
     def transport_options(self, fleet: Fleet) -> TransportOptions:
         """Return how hosts are reached, with what asks for passwords.
@@ -110,6 +166,12 @@ class WorkOptions:
                 ask_become_password=self.ask_become_pass,
             ),
         )
+
+
+def _absolute(path: str | Path) -> str:
+    """Return a path as another process finds it, whatever folder it is started in; `~` and sources that are no paths stay."""
+    text = str(path)
+    return str(Path(text).absolute()) if Path(text).exists() else text
 
 
 def selection_options(function: F) -> F:

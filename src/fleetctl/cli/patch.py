@@ -109,27 +109,20 @@ def _task(given: Mapping[str, Any]) -> ScanTask:
 def _carry_out(
     app: App, fleet: Fleet, task: ScanTask, *, work: WorkOptions, targets: str, comment: str
 ) -> RunResult:
-    from fleetctl.cli.work import carry_out  # noqa: PLC0415
+    from fleetctl.cli.work import fan_out  # noqa: PLC0415
     from fleetctl.patch.scan import DOCUMENT  # noqa: PLC0415
 
-    limits = work.limits(fleet)
-    hosts = work.hosts(fleet, targets)
-    options = work.transport_options(fleet)
-    return carry_out(
+    return fan_out(
         app,
-        lambda observers, control: fleet.fan_out(
-            task,
-            hosts,
-            name=DOCUMENT,
-            limits=limits,
-            transport=options,
-            parameters={"Operation": "Scan"},
-            comment=comment,
-            selector=targets,
-            observers=observers,
-            control=control,
-        ),
+        fleet,
+        task,
+        work.hosts(fleet, targets),
+        work=work,
         title=f"patch scan {targets}",
+        name=DOCUMENT,
+        parameters={"Operation": "Scan"},
+        comment=comment,
+        selector=targets,
     )
 
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +11,13 @@ import click
 from fleetctl.cli import complete
 from fleetctl.cli.app import App, FleetCommand, pass_app
 from fleetctl.cli.options import WorkOptions, work_options, yes_option
-from fleetctl.cli.output import check_writable
+from fleetctl.cli.reboot import RebootOptions, reboot_options
+from fleetctl.cli.result import Shown, leave, line_printer, show_result, shown_options
+from fleetctl.cli.waves import WAVES_EPILOG, WaveOptions, asker, describe_waves, wave_options
 from fleetctl.errors import UsageError
 
 if TYPE_CHECKING:
-    from fleetctl.engine.events import Event
-    from fleetctl.engine.order import RunResult
+    from fleetctl.engine.rollout import Rollout
     from fleetctl.fleet import Fleet
     from fleetctl.model import Host
     from fleetctl.run.prepare import Prepared
@@ -28,8 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 _BEHIND = "write the command behind --, as in: fleetctl run web -- ls -l /srv"
-
-FORMATS = ("table", "json", "jsonl", "yaml", "csv", "junit")
 
 EPILOG = """\
 TARGETS is a comma list, read left to right: names and globs (web-01, web-0*), ranges (web-[01-20]), groups, tags
@@ -46,22 +41,10 @@ Examples:
   fleetctl run all --document AWS-RunShellScript -p commands='uptime'
   fleetctl run @failed:last -- systemctl status app
   fleetctl run all --diff -- sysctl -a
+  fleetctl run db --detach --timeout 7200 -- ./reindex
+  fleetctl run web --reboot --waves 1,50%,100%
+
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Shown:
-    """How results are shown."""
-
-    format_: str
-    output: Path | None
-    grouped: bool
-    diff: bool
-
-    @property
-    def as_they_come(self) -> bool:
-        """Whether each host's lines are printed when it has ended."""
-        return self.format_ == "table" and not self.grouped and not self.diff and self.output is None
 
 
 class _RunCommand(FleetCommand):
@@ -82,7 +65,7 @@ class _RunCommand(FleetCommand):
         return rest
 
 
-@click.command(cls=_RunCommand, epilog=EPILOG)
+@click.command(cls=_RunCommand, epilog=EPILOG + WAVES_EPILOG)
 @click.argument("targets", shell_complete=complete.targets)
 @click.argument("command", nargs=-1)
 @click.option(
@@ -131,45 +114,30 @@ class _RunCommand(FleetCommand):
 )
 @click.option("--dry-run", is_flag=True, help="Show hosts and what would be sent; touch no host.")
 @click.option(
-    "--group-output/--per-host",
-    "grouped",
-    default=None,
-    help="Equal output once, or each line behind its host's name.",
+    "--detach",
+    is_flag=True,
+    help="Run as jobs that outlive the connection, sshd and this controller; followed to their end.",
 )
-@click.option("--diff", is_flag=True, help="Show how outputs differ from the most common one.")
-@click.option(
-    "--save",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="Copy each host's output to DIR/HOST.out and .err.",
-)
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(FORMATS),
-    default="table",
-    show_default=True,
-    help="Form of the result.",
-)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Write the result there.",
-)
+@click.option("--no-wait", is_flag=True, help="With --detach: leave as soon as the jobs run.")
+@shown_options
+@reboot_options
+@wave_options
 @work_options
 @yes_option
 @pass_app
-def run(app: App, /, targets: str, work: WorkOptions, **given: Any) -> None:
+def run(
+    app: App, /, targets: str, work: WorkOptions, waves: WaveOptions, reboot: RebootOptions, **given: Any
+) -> None:
     """Run a command, a script or an SSM document on TARGETS.
 
     The complete output of every host is kept; see `fleetctl runs`.
     """
+    from fleetctl.cli.work import fan_out  # noqa: PLC0415
+    from fleetctl.redact import Redactor  # noqa: PLC0415
     from fleetctl.run.prepare import prepare  # noqa: PLC0415
 
     fleet = app.fleet()
-    shown = _shown(given)
+    shown = Shown.of(given)
     prepared = prepare(
         project=fleet.project,
         words=given["command"],
@@ -184,47 +152,47 @@ def run(app: App, /, targets: str, work: WorkOptions, **given: Any) -> None:
         become_user=given["become_user"],
         template=given["template"],
         secrets=given["secrets"],
+        reboot=reboot.rule(document=given["document"] is not None),
     )
     if len(given["comment"]) > 100:
         raise UsageError("--comment is longer than 100 characters")
     for warning in prepared.warnings:
         app.note(f"warning: {warning}")
-    limits = work.limits(fleet)
-    if work.timeout is None and prepared.seconds is not None:
-        limits = replace(limits, timeout=max(limits.timeout, prepared.seconds))
+    rollout = waves.rollout()
+    if given["no_wait"] and (rollout or not given["detach"]):
+        raise UsageError("--no-wait goes with --detach, and not with --waves", hint="leave --no-wait out")
+    task, limits = prepared.within(work.limits(fleet), given=work.timeout is not None)
     hosts = work.hosts(fleet, targets)
+    hosts = rollout.order(hosts) if rollout else hosts
     prepared.check(hosts)
     if given["dry_run"]:
-        _dry_run(prepared, hosts, shown)
+        _dry_run(prepared, hosts, shown, rollout=rollout)
         return
     _confirm(fleet, hosts, given["yes"])
-    result, seconds = _carry_out(
+    begun = time.monotonic()
+    result = fan_out(
         app,
         fleet,
-        prepared,
+        task,
         hosts,
         work=work,
+        title=Redactor(prepared.secrets).text(prepared.title),
+        observers=[line_printer(fleet.runs)] if shown.as_they_come else [],
+        draw=not shown.as_they_come,
+        name=prepared.name,
         limits=limits,
-        targets=targets,
+        parameters=prepared.parameters,
         comment=given["comment"],
-        shown=shown,
+        selector=targets,
+        secrets=prepared.secrets,
+        record=prepared.work,
+        detached=given["detach"],
+        wait=not given["no_wait"],
+        rollout=rollout,
+        ask=asker(app),
     )
-    _show(app, result, shown, seconds=seconds)
-    if given["save"]:
-        _save(result, given["save"])
-    _exit(result)
-
-
-def _shown(given: dict[str, Any]) -> _Shown:
-    grouped, format_ = given["grouped"], given["format_"]
-    if given["diff"] and format_ != "table":
-        raise UsageError(f"--diff and --format {format_} do not go together")
-    if grouped is None:
-        grouped = given["output"] is None and sys.stdout.isatty()
-    check_writable(given["output"])
-    if given["save"] is not None:
-        check_writable(given["save"] / "HOST.out" if given["save"].is_dir() else given["save"])
-    return _Shown(format_=format_, output=given["output"], grouped=grouped, diff=given["diff"])
+    show_result(app, result, shown, seconds=time.monotonic() - begun, save=given["save"])
+    leave(result)
 
 
 def _confirm(fleet: Fleet, hosts: tuple[Host, ...], yes: bool) -> None:  # noqa: FBT001 - the flag itself
@@ -235,104 +203,7 @@ def _confirm(fleet: Fleet, hosts: tuple[Host, ...], yes: bool) -> None:  # noqa:
         confirm(f"Run this on {len(hosts)} hosts?", yes=yes)
 
 
-def _carry_out(
-    app: App,
-    fleet: Fleet,
-    prepared: Prepared,
-    hosts: tuple[Host, ...],
-    *,
-    work: WorkOptions,
-    limits: Any,
-    targets: str,
-    comment: str,
-    shown: _Shown,
-) -> tuple[RunResult, float]:
-    from fleetctl.cli.work import carry_out  # noqa: PLC0415
-    from fleetctl.redact import Redactor  # noqa: PLC0415
-
-    options = work.transport_options(fleet)
-    observers = [_line_printer(fleet)] if shown.as_they_come else []
-    begun = time.monotonic()
-    result = carry_out(
-        app,
-        lambda observers, control: fleet.fan_out(
-            prepared.task,
-            hosts,
-            name=prepared.name,
-            limits=limits,
-            transport=options,
-            parameters=prepared.parameters,
-            comment=comment,
-            selector=targets,
-            observers=observers,
-            control=control,
-            secrets=prepared.secrets,
-        ),
-        title=Redactor(prepared.secrets).text(prepared.title),
-        observers=observers,
-        draw=not shown.as_they_come,
-    )
-    return result, time.monotonic() - begun
-
-
-def _line_printer(fleet: Fleet) -> Callable[[Event], None]:
-    """Print each host's output when it has ended, every line behind the host's name."""
-    from fleetctl.cli.show import show_host  # noqa: PLC0415
-    from fleetctl.engine.events import HostEnded, RunStarted  # noqa: PLC0415
-    from fleetctl.store.runs import RunFolder  # noqa: PLC0415
-
-    folder: RunFolder | None = None
-
-    def observe(event: Event) -> None:
-        nonlocal folder
-        if isinstance(event, RunStarted):
-            folder = RunFolder(fleet.runs.path / event.run_id)
-        elif isinstance(event, HostEnded) and folder is not None:
-            outcome = event.outcome
-            if outcome.stdout_bytes or outcome.stderr_bytes:
-                show_host(folder, {"InstanceId": outcome.host})
-                sys.stdout.flush()
-
-    return observe
-
-
-def _show(app: App, result: RunResult, shown: _Shown, *, seconds: float) -> None:
-    from fleetctl.cli.output import destination, write  # noqa: PLC0415
-    from fleetctl.cli.show import show_problems, show_summary  # noqa: PLC0415
-
-    if shown.format_ != "table":
-        from fleetctl.run.telling import tell_run  # noqa: PLC0415
-
-        write(tell_run(result.report, result.folder), shown.format_, shown.output)
-    elif not shown.as_they_come:
-        with destination(shown.output) as file, contextlib.redirect_stdout(file):
-            _show_text(result, shown)
-    sys.stdout.flush()
-    show_problems(result.report["Invocations"])
-    if not app.quiet:
-        show_summary(result.report, seconds=seconds)
-
-
-def _show_text(result: RunResult, shown: _Shown) -> None:
-    from fleetctl.cli.show import show_diff, show_grouped, show_host  # noqa: PLC0415
-
-    invocations = result.report["Invocations"]
-    if shown.diff:
-        show_diff(result.folder, invocations)
-    elif shown.grouped:
-        show_grouped(result.folder, invocations)
-    else:
-        for invocation in invocations:
-            show_host(result.folder, invocation)
-
-
-def _save(result: RunResult, folder: Path) -> None:
-    from fleetctl.run.save import save_output  # noqa: PLC0415
-
-    save_output(result.folder, [outcome.host for outcome in result.outcomes], folder)
-
-
-def _dry_run(prepared: Prepared, hosts: tuple[Host, ...], shown: _Shown) -> None:
+def _dry_run(prepared: Prepared, hosts: tuple[Host, ...], shown: Shown, *, rollout: Rollout | None) -> None:
     if shown.format_ != "table":
         from fleetctl.cli.output import write  # noqa: PLC0415
         from fleetctl.report.protocol import Case, Telling  # noqa: PLC0415
@@ -350,17 +221,11 @@ def _dry_run(prepared: Prepared, hosts: tuple[Host, ...], shown: _Shown) -> None
     click.echo(
         f"dry run: nothing was sent to {len(hosts)} host{'s' if len(hosts) != 1 else ''}: {fold([h.name for h in hosts])}"
     )
+    for line in describe_waves(rollout, hosts) if rollout else ():
+        click.echo(safe(line))
     alike: dict[str, list[str]] = {}
     for host in hosts:
         alike.setdefault(prepared.describe(host), []).append(host.name)
     for text, names in alike.items():
         click.echo(f"--- {fold(names)}" + (f" ({len(names)})" if len(names) > 1 else ""))
         click.echo(safe(text.rstrip("\n")))
-
-
-def _exit(result: RunResult) -> None:
-    from fleetctl.engine.report import exit_code  # noqa: PLC0415
-
-    code = exit_code(result.outcomes, interrupted=result.interrupted)
-    if code:
-        raise SystemExit(code)

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from fleetctl.cli import complete
-from fleetctl.cli.app import App, FleetGroup, pass_app
+from fleetctl.cli.app import App, LazyGroup, pass_app
 from fleetctl.cli.options import output_options, yes_option
 from fleetctl.errors import NotFoundError, UsageError
 
@@ -32,7 +32,19 @@ Examples:
 """
 
 
-@click.group(cls=FleetGroup, epilog=EPILOG)
+# Verbs with a file of their own; those that only look are in this one.
+VERBS: dict[str, tuple[str, str]] = {
+    "resume": ("fleetctl.cli.carry_on:resume", "Carry on with a run that was killed, stopped or paused."),
+    "attach": ("fleetctl.cli.carry_on:attach", "Follow detached jobs to their end, and collect them."),
+    "retry": ("fleetctl.cli.carry_on:retry", "Run it again on hosts that failed or were unreachable."),
+    "verify": ("fleetctl.cli.verify:verify", "Find out whether evidence was changed or lost."),
+    "cancel": ("fleetctl.cli.carry_on:cancel", "Stop a run, here or elsewhere, and kill what runs."),
+    "ship": ("fleetctl.cli.keep:ship", "Copy runs to their sinks, or finish that."),
+    "prune": ("fleetctl.cli.keep:prune", "Remove old runs, with all they kept."),
+}
+
+
+@click.group(cls=LazyGroup, verbs=VERBS, epilog=EPILOG)
 def runs() -> None:
     """Look back at runs: status, output, report."""
 

@@ -85,13 +85,14 @@ def show_problems(invocations: Sequence[Mapping[str, Any]]) -> None:
             click.echo(f"  {click.style('hint', fg='cyan')}: {safe(line)}", err=True)
 
 
-def show_summary(report: Mapping[str, Any], *, seconds: float) -> None:
+def show_summary(report: Mapping[str, Any], *, seconds: float | None = None) -> None:
     """Write the last line of a run to stderr: what became of how many hosts, and where to look."""
     counts = Counter({name: count for name, count in report["Counts"].items() if count})
     total = report["TargetCount"]
     parts = [click.style(f"{count} {name}", fg=_COLOURS.get(name)) for name, count in counts.most_common()]
     hosts = f"{total} host{'s' if total != 1 else ''}"
-    click.echo(f"{hosts}: {', '.join(parts)} in {seconds:.1f} s  (run {report['CommandId']})", err=True)
+    took = f" in {seconds:.1f} s" if seconds is not None else ""
+    click.echo(f"{hosts}: {', '.join(parts)}{took}  (run {report['CommandId']})", err=True)
     for kind, status in (("cancelled", "Cancelled"), ("terminated", "Terminated")):
         if counts[status]:
             selector = f"@{kind}:{report['CommandId']}"

@@ -20,9 +20,14 @@ from fleetctl.engine.events import Event, HostConnecting, HostEnded, HostStarted
 if TYPE_CHECKING:
     from fleetctl.cli.app import App
     from fleetctl.cli.live import LiveView
+    from fleetctl.cli.options import WorkOptions
     from fleetctl.engine.order import RunResult
+    from fleetctl.engine.task import Task
+    from fleetctl.engine.work import Work
+    from fleetctl.fleet import Fleet
+    from fleetctl.model import Host
 
-__all__ = ["carry_out"]
+__all__ = ["carry_out", "fan_out"]
 
 # Seconds in which hosts may kill what runs; whoever presses Ctrl-C after that wants to leave.
 _PATIENCE = 5.0
@@ -35,11 +40,13 @@ def carry_out(
     title: str,
     observers: Sequence[Observer] = (),
     draw: bool = True,
+    lasting: bool = False,
 ) -> RunResult:
     """Run something that fans out, show how it goes, and take Ctrl-C.
 
-    The first Ctrl-C (or SIGTERM) starts no new host and lets running ones finish; the second kills what runs. Both end with a
-    report and a ledger that can be resumed. A third one, when killing takes too long, leaves at once.
+    The first Ctrl-C (or SIGTERM) starts no new host and lets running ones finish; the second kills what runs, or lets go of it where it
+    is detached. Both end with a report and a ledger that can be resumed. A third one, when killing takes too long, leaves at once.
+    A terminal that goes away (SIGHUP) lets go of detached jobs at once.
 
     Args:
         app: the shared flags.
@@ -47,6 +54,7 @@ def carry_out(
         title: of the live view.
         observers: further ones, such as what prints output as it comes.
         draw: whether a live view may be drawn; not beside lines that are printed as they come.
+        lasting: whether what runs is detached: it goes on when it is let go of.
     """
     control = Control()
     view = _view(app, title) if draw else None
@@ -56,7 +64,50 @@ def carry_out(
             tell = stack.enter_context(view)
             app.aside = view.aside
             stack.callback(setattr, app, "aside", contextlib.nullcontext)
-        return asyncio.run(_with_signals(start([tell, *observers], control), control, tell))
+        work = start([tell, *observers], control)
+        return asyncio.run(_with_signals(work, control, tell, lasting=lasting))
+
+
+def fan_out(
+    app: App,
+    fleet: Fleet,
+    task: Task,
+    hosts: Sequence[Host],
+    *,
+    work: WorkOptions,
+    title: str,
+    observers: Sequence[Observer] = (),
+    draw: bool = True,
+    record: Work | None = None,
+    **order: Any,
+) -> RunResult:
+    """Run a task on hosts, as the shared flags say, and show how it goes.
+
+    Args:
+        app: the shared flags.
+        fleet: the project.
+        task: what each host's share is.
+        hosts: in the run's order.
+        work: how fast, and how hosts are reached.
+        title: of the live view.
+        observers: as `carry_out` takes them.
+        draw: as `carry_out` takes it.
+        record: how to make the task again on another day.
+        **order: as `Fleet.fan_out` takes them.
+    """
+    order.setdefault("limits", work.limits(fleet))
+    order["transport"] = work.transport_options(fleet)
+    order["reach"] = work.reach(fleet)
+    return carry_out(
+        app,
+        lambda observers, control: fleet.fan_out(
+            task, hosts, work=record, observers=observers, control=control, **order
+        ),
+        title=title,
+        observers=observers,
+        draw=draw,
+        lasting=bool(order.get("detached")),
+    )
 
 
 def _view(app: App, title: str) -> LiveView | None:
@@ -99,28 +150,36 @@ def _notes(app: App) -> Observer:
     return observe
 
 
-async def _with_signals(work: Coroutine[Any, Any, RunResult], control: Control, tell: Observer) -> RunResult:
+async def _with_signals(
+    work: Coroutine[Any, Any, RunResult], control: Control, tell: Observer, *, lasting: bool
+) -> RunResult:
     loop = asyncio.get_running_loop()
-    killing_since = 0.0
+    since = 0.0
 
-    def interrupt() -> None:
-        nonlocal killing_since
-        if not control.stopping:
+    def interrupt(*, gone: bool = False) -> None:
+        nonlocal since
+        if lasting and (gone or control.stopping) and not control.leaving:
+            control.leave()
+            since = loop.time()
+            text = "let go of what runs: it goes on there; collect it with: fleetctl runs attach last"
+        elif not control.stopping:
             control.stop()
-            text = "interrupted: no new host is started, running ones may finish; again to kill them"
-        elif not control.cancelled:
+            then = "let go of them" if lasting else "kill them"
+            text = f"interrupted: no new host is started, running ones may finish; again to {then}"
+        elif not control.cancelled and not lasting:
             control.cancel()
-            killing_since = loop.time()
+            since = loop.time()
             text = "interrupted again: killing what runs"
-        elif loop.time() - killing_since > _PATIENCE:
+        elif loop.time() - since > _PATIENCE:
             _leave()
         else:
             return
         with contextlib.suppress(OSError):  # the terminal may be what went away
             tell(Note(text))
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, interrupt)
+    loop.add_signal_handler(signal.SIGHUP, lambda: interrupt(gone=True))
     # What start-up made lives to the end: the collector need not look at it again and again during the fan-out.
     gc.collect()
     gc.freeze()

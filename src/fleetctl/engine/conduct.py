@@ -93,6 +93,7 @@ async def proceed(
     doing: str,
     start: bool = True,
     retry_unknown: bool = False,
+    end: bool = False,
     observers: Sequence[Observer] = (),
     control: Control | None = None,
     audit: Audit | None = None,
@@ -109,6 +110,7 @@ async def proceed(
         doing: for the lock: `fleetctl runs resume`.
         start: whether hosts may be begun; else only detached jobs are attached to.
         retry_unknown: whether hosts whose end nobody saw are begun again.
+        end: the task is one that ends what others began; hosts that were not begun are `Cancelled`.
         observers: as above.
         control: as above.
         audit: as above.
@@ -131,6 +133,7 @@ async def proceed(
             resumable=hasattr(order.task, "resume"),
             retry_unknown=retry_unknown,
             start=start,
+            end=end,
         )
         who = lock.owner
         ledger.append("controller", user=who.user, on=who.host, pid=who.pid, doing=doing)
@@ -209,7 +212,7 @@ class Conduct:
             outcomes=worked.outcomes,
             folder=self.folder,
             report=report,
-            interrupted=self.control.stopping and worked.paused is None,
+            interrupted=self.control.stopping and worked.paused is None and not stages.end_rest,
             paused=worked.message,
         )
 

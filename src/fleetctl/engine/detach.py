@@ -15,7 +15,8 @@ from fleetctl.model import Become, Command, Exit, Reason
 from fleetctl.transport.protocol import Connection, ExecFailed, OutputSink, Unreachable
 
 if TYPE_CHECKING:
-    from fleetctl.engine.job import Job, JobStarted
+    from fleetctl.engine.job import Job
+    from fleetctl.engine.job_frames import JobStarted
 
 __all__ = ["Jobs", "LeftError"]
 
@@ -39,6 +40,9 @@ class Jobs:
         wait: whether to follow a job to its end; else it is let go as soon as it runs.
         patience: seconds of trying to reach a host again that was lost.
         mark: adds a record to the ledger without waiting for the disk.
+
+    Attributes:
+        unended: whether a job that was cut short is not proven to be ended.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class Jobs:
         self._patience = patience
         self._mark = mark
         self._jobs: list[Job] = []
+        self.unended = False
 
     async def exec(
         self,
@@ -82,7 +87,8 @@ class Jobs:
         try:
             return await self._to_the_end(job, sink, connection=connection, reconnect=reconnect)
         except asyncio.CancelledError:
-            await _end(job, connection())
+            before, self.unended = self.unended, True
+            self.unended = before or not await _end(job, connection())
             raise
 
     async def _to_the_end(
@@ -142,7 +148,7 @@ class Jobs:
 
     async def remove(self, connection: Connection) -> None:
         """Remove what the jobs left on the host: their results are safely here. What fails stays for `runs gc`."""
-        from fleetctl.engine.job import remove_jobs  # noqa: PLC0415
+        from fleetctl.engine.job_list import remove_jobs  # noqa: PLC0415
 
         by_user: dict[Become | None, list[str]] = {}
         for job in self._jobs:
@@ -153,8 +159,9 @@ class Jobs:
                     await remove_jobs(connection, ids, become=become, tag=f"{ids[0]}.rm")
 
 
-async def _end(job: Job, connection: Connection) -> None:
-    """End a job on the host; what cannot be ended now is told by the outcome's message."""
+async def _end(job: Job, connection: Connection) -> bool:
+    """End a job on the host, and return whether that is proven; what may still run is told by the outcome."""
     with contextlib.suppress(ExecFailed, TimeoutError):
         async with asyncio.timeout(_KILL_SECONDS):
-            await job.kill(connection)
+            return await job.kill(connection)
+    return False

@@ -61,6 +61,7 @@ class Stages:
         shares: what the ledger knows of hosts that are to be taken up, or begun again, by name.
         only: hosts that may be worked on; None: all that are not done.
         passed: waves that are done, gates and all.
+        end_rest: whether hosts that were not begun are told `Cancelled` at the end: nobody will begin them.
     """
 
     hosts: tuple[Host, ...]
@@ -69,11 +70,16 @@ class Stages:
     shares: Mapping[str, Share] = EMPTY
     only: frozenset[str] | None = None
     passed: int = 0
+    end_rest: bool = False
 
     async def work_through(self, fan_out: FanOut, *, ask: Callable[[str], bool | None] | None) -> Worked:
         """Work on all hosts that are to do, as far as gates and the operator let it."""
         if self.rollout is None or self.only is not None:
             await self.do(fan_out, self.hosts)
+            if self.end_rest:
+                fan_out.control.stop()
+                self.only = None
+                await self.do(fan_out, self.hosts)
             return Worked(outcomes=self._outcomes(None))
         from fleetctl.engine.waving import wave_through  # noqa: PLC0415 - gates bring much that plain runs do not need
 
@@ -125,6 +131,7 @@ def stages_of(
     resumable: bool,
     retry_unknown: bool,
     start: bool,
+    end: bool = False,
 ) -> Stages:
     """Find out from a run's ledger what is to do.
 
@@ -136,6 +143,7 @@ def stages_of(
         resumable: whether its task can go on after a reboot that another controller had asked for.
         retry_unknown: whether hosts whose end nobody saw are begun again.
         start: whether hosts may be begun; else only those that were are taken up.
+        end: whether all that was begun and not seen to end is taken up, to be ended.
     """
     done: dict[str, Outcome] = {}
     shares: dict[str, Share] = {}
@@ -143,7 +151,8 @@ def stages_of(
     for host in hosts:
         share = story.shares[host.name]
         unsure = share.in_flight or (share.outcome is not None and share.outcome.status is Status.UNKNOWN)
-        taken_up = unsure and bool(share.notes) and (detached or (resumable and _rebooting(share)))
+        can_go_on = detached or end or (resumable and _rebooting(share))
+        taken_up = unsure and bool(share.notes) and can_go_on
         if taken_up and not (retry_unknown and _lost_job(share)):
             shares[host.name] = share
             only.add(host.name)
@@ -162,6 +171,7 @@ def stages_of(
         shares=shares,
         only=None if start else frozenset(only),
         passed=_passed(story),
+        end_rest=end,
     )
 
 

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,14 @@ from fleetctl.model import EMPTY, Command, Host
 from fleetctl.redact import SHORTEST
 from fleetctl.run.command import BecomeRule, CommandTask, shell_line
 from fleetctl.run.template import template as compile_template
+from fleetctl.run.work import command_work, document_work
 from fleetctl.store.project import Project
 from fleetctl.transport.shell import interpreter_of
 
 if TYPE_CHECKING:
+    from fleetctl.engine.boot import RebootRule
+    from fleetctl.engine.budget import Limits
+    from fleetctl.engine.work import Work
     from fleetctl.run.document import DocumentTask
 
 __all__ = ["Prepared", "prepare"]
@@ -37,7 +41,9 @@ class Prepared:
         parameters: for the record.
         secrets: values to keep out of sight.
         seconds: how long its own steps may take in all, where they say so: the run's limit must not be below.
+        after: how long a reboot may take beyond that.
         warnings: what is allowed but probably not meant.
+        work: how to make the task again on another day; None where that cannot be written down without a secret.
     """
 
     task: CommandTask | DocumentTask
@@ -46,7 +52,9 @@ class Prepared:
     parameters: Mapping[str, Any] = EMPTY
     secrets: frozenset[str] = frozenset()
     seconds: float | None = None
+    after: float = 0.0
     warnings: tuple[str, ...] = ()
+    work: Work | None = None
 
     def check(self, hosts: Sequence[Host]) -> None:
         """Render templates for every host, so that an undefined name stops the run before it begins.
@@ -57,6 +65,19 @@ class Prepared:
         if isinstance(self.task, CommandTask) and self.task.render is not None:
             for host in hosts:
                 self.task.render(host)
+
+    def within(self, limits: Limits, *, given: bool) -> tuple[CommandTask | DocumentTask, Limits]:
+        """Return the task with its own limit, and the limits of the run: what a reboot takes is not taken from the command.
+
+        Args:
+            limits: as flags and settings say.
+            given: whether the operator wrote `--timeout`.
+        """
+        seconds = limits.timeout if given or self.seconds is None else max(limits.timeout, self.seconds)
+        task = self.task
+        if self.after and isinstance(task, CommandTask):
+            task = replace(task, seconds=seconds)
+        return task, replace(limits, timeout=seconds + self.after)
 
     def describe(self, host: Host) -> str:
         """Return in words and text what would be sent to a host; secrets are hidden."""
@@ -95,6 +116,7 @@ def prepare(
     become_user: str | None = None,
     template: bool = False,
     secrets: Sequence[str] = (),
+    reboot: RebootRule | None = None,
 ) -> Prepared:
     """Make a task of the parts of a `fleetctl run`.
 
@@ -112,6 +134,7 @@ def prepare(
         become_user: whom to become.
         template: the command is a Jinja2 template.
         secrets: names of environment variables (of `env`, or our own) whose values are secret.
+        reboot: how hosts are rebooted after it, or where a document asks for it; None does not.
 
     Raises:
         UsageError: parts that contradict one another, or are missing.
@@ -122,16 +145,22 @@ def prepare(
         # As in `--cwd "$FOLDER"` with a variable that is not set: the command would run elsewhere than it is meant to.
         raise UsageError("--cwd is empty", hint="name a folder, or leave --cwd out")
     values = _environment(env)
-    hidden = _secrets(secrets, values)
+    named = _secrets(secrets, values)
+    hidden = frozenset(named.values())
+    # What came from our own environment is had from there again, and is kept nowhere.
+    named |= {name: values[name] for name in env if "=" not in name and values[name]}
     if document is not None:
         if words or script or stdin or shell or template:
             raise UsageError(
                 "--document stands alone: no command, --script, --stdin, --shell or --template with it"
             )
-        return _document(document, params, project, rule=rule, env=values, cwd=cwd, hidden=hidden)
+        return _document(
+            document, params, project,
+            rule=rule, env=values, cwd=cwd, named=named, hidden=hidden, reboot=reboot,
+        )  # fmt: skip
     if params:
         raise UsageError("-p/--param belongs to --document")
-    text, name, arguments = _script(words, script)
+    text, name, arguments = _script(words, script, needed=reboot is None)
     if stdin is not None and not stdin.is_file():
         hint = (
             "a pipe can be read once, and many hosts want it: write it to a file"
@@ -151,8 +180,12 @@ def prepare(
     recorded: dict[str, Any] = {"commands": [text] if script is None else [str(script), *arguments]}
     recorded |= {"workingDirectory": cwd} if cwd else {}
     title = " ".join(words) if script is None else " ".join([str(script), *arguments])
+    task = CommandTask(command=command, render=render, become=rule, reboot=reboot)
+    title = title if text or reboot is None else "reboot"
     return Prepared(
-        task=CommandTask(command=command, render=render, become=rule),
+        task=task,
+        work=command_work(task, variables=project.settings.vars, named=named, secrets=hidden),
+        after=reboot.longest if reboot else 0.0,
         name="AWS-RunShellScript",
         title=title,
         parameters=recorded,
@@ -160,8 +193,10 @@ def prepare(
     )
 
 
-def _script(words: Sequence[str], script: Path | None) -> tuple[str, str, tuple[str, ...]]:
+def _script(words: Sequence[str], script: Path | None, *, needed: bool) -> tuple[str, str, tuple[str, ...]]:
     if script is None:
+        if not words and not needed:
+            return "", "command", ()
         if not words or not any(word.strip() for word in words):
             raise UsageError(
                 "there is nothing to run",
@@ -186,8 +221,8 @@ def _script(words: Sequence[str], script: Path | None) -> tuple[str, str, tuple[
     return text, str(script), tuple(words)
 
 
-def _secrets(names: Sequence[str], values: Mapping[str, str]) -> frozenset[str]:
-    found = set()
+def _secrets(names: Sequence[str], values: Mapping[str, str]) -> dict[str, str]:
+    found: dict[str, str] = {}
     for name in names:
         value = values.get(name) or os.environ.get(name)
         if not value:
@@ -197,8 +232,8 @@ def _secrets(names: Sequence[str], values: Mapping[str, str]) -> frozenset[str]:
             )
         if len(value) < SHORTEST:
             raise UsageError(f"--secret: the value of {name} is too short to be kept out of sight")
-        found.add(value)
-    return frozenset(found)
+        found[name] = value
+    return found
 
 
 def _environment(given: Sequence[str]) -> dict[str, str]:
@@ -225,17 +260,24 @@ def _document(
     rule: BecomeRule,
     env: Mapping[str, str],
     cwd: str | None,
+    named: Mapping[str, str],
     hidden: frozenset[str],
+    reboot: RebootRule | None,
 ) -> Prepared:
+    from fleetctl.document.find import read_source  # noqa: PLC0415
     from fleetctl.run.document import document_task  # noqa: PLC0415
 
     task = document_task(document, list(params), project=project.root, become=rule, env=env, cwd=cwd)
+    task = replace(task, reboot=reboot)
+    text = read_source(document, project.root)
     return Prepared(
         task=task,
+        work=document_work(task, text, named=named, secrets=hidden),
         name=task.name,
         title=f"document {task.name}",
         parameters=task.recorded,
         secrets=hidden,
         seconds=task.bound.timeout,
+        after=reboot.longest if reboot else 0.0,
         warnings=tuple(str(problem) for problem in task.bound.document.warnings),
     )

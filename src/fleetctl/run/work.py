@@ -50,6 +50,7 @@ def command_work(
         spec["Template"] = {"Vars": dict(variables)}
     if task.reboot is not None:
         spec["Reboot"] = task.reboot.record()
+        spec["Seconds"] = task.seconds
     return Work.of("command", spec, named=named, secrets_=secrets)
 
 
@@ -60,7 +61,7 @@ def restore_command(spec: Mapping[str, Any]) -> CommandTask:
         UsageError: the file that it reads is not there, or not as it was.
         StateFolderError: what was kept is damaged.
     """
-    from fleetctl.engine.reboot import RebootRule  # noqa: PLC0415
+    from fleetctl.engine.boot import RebootRule  # noqa: PLC0415
 
     try:
         command = Command(
@@ -75,7 +76,13 @@ def restore_command(spec: Mapping[str, Any]) -> CommandTask:
         if "Template" in spec:
             render = template(command.script, name="command", variables=spec["Template"]["Vars"])
         reboot = RebootRule.from_record(spec["Reboot"]) if "Reboot" in spec else None
-        return CommandTask(command=command, render=render, become=_rule(spec["Become"]), reboot=reboot)
+        return CommandTask(
+            command=command,
+            render=render,
+            become=_rule(spec["Become"]),
+            reboot=reboot,
+            seconds=spec.get("Seconds"),
+        )
     except (KeyError, TypeError, ValueError) as exc:
         raise _damaged(exc) from exc
 
@@ -117,7 +124,7 @@ def restore_document(spec: Mapping[str, Any]) -> DocumentTask:
     """
     from fleetctl.document.bind import bind  # noqa: PLC0415
     from fleetctl.document.load import load_text  # noqa: PLC0415
-    from fleetctl.engine.reboot import RebootRule  # noqa: PLC0415
+    from fleetctl.engine.boot import RebootRule  # noqa: PLC0415
     from fleetctl.run.document import DocumentTask  # noqa: PLC0415
 
     try:
