@@ -107,15 +107,17 @@ class RetentionForm(BaseModel):
 
     @field_validator("keep")
     @classmethod
-    def _duration(cls, text: str) -> str:
-        _seconds(text)
+    def _duration(cls, text: str | None) -> str | None:
+        if text is not None:
+            _seconds(text)
         return text
 
     @field_validator("max_size")
     @classmethod
-    def _size(cls, text: str) -> str:
+    def _size(cls, text: str | None) -> str | None:
         try:
-            parse_size(text, name="max_size")
+            if text is not None:
+                parse_size(text, name="max_size")
         except UsageError as exc:
             raise ValueError(f"'{text}' is no size: {exc.hint}") from exc
         return text

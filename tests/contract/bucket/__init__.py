@@ -64,7 +64,7 @@ class Bucket:
     server: S3Server
     name: str
 
-    def keys(self) -> list[str]:
+    def listed(self) -> list[str]:
         status, body = self.server.ask("GET", f"/{self.name}?list-type=2&max-keys=1000")
         assert status == 200
         return [item.text or "" for item in ET.fromstring(body).iter() if item.tag.endswith("}Key")]  # noqa: S314 - our own server

@@ -57,7 +57,7 @@ def sink(bucket: Bucket, url: str = "", **settings: object) -> SinkSettings:
 
 
 def keys(bucket: Bucket) -> list[str]:
-    return [key.removeprefix(f"p/{RUN}/") for key in bucket.keys()]  # noqa: SIM118 - no dict
+    return [key.removeprefix(f"p/{RUN}/") for key in bucket.listed()]
 
 
 async def until(true: Callable[[], bool]) -> None:

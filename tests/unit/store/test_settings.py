@@ -13,8 +13,10 @@ import yaml
 from fleetctl.engine.budget import Limits
 from fleetctl.errors import ProblemsError
 from fleetctl.store.settings import (
+    RetentionSettings,
     RunSettings,
     Settings,
+    SinkSettings,
     SshSettings,
     load_settings,
     settings_schema,
@@ -38,6 +40,15 @@ ssh:
   key_exchange: curve25519
 password_command: [pass, show]
 vars: {port: 80}
+sinks:
+- url: s3://audit/fleet
+  endpoint: https://minio.example.net:9000
+  region: eu-central-1
+  profile: audit
+  when: end
+  every: 5m
+- {url: file:///mnt/archive}
+retention: {keep: 90d, max_size: 5GB}
 """
 
 
@@ -66,6 +77,20 @@ def test_everything_that_may_be_said(tmp_path: Path) -> None:
         ),
         password_command=("pass", "show"),
         vars={"port": 80},
+        sinks=(
+            SinkSettings(
+                url="s3://audit/fleet",
+                options={
+                    "endpoint": "https://minio.example.net:9000",
+                    "region": "eu-central-1",
+                    "profile": "audit",
+                },
+                when="end",
+                every=300,
+            ),
+            SinkSettings(url="file:///mnt/archive"),
+        ),
+        retention=RetentionSettings(keep=90 * 86_400, max_size=5_000_000_000),
     )
 
 
@@ -104,6 +129,15 @@ def test_defaults_are_the_same_wherever_they_stand() -> None:
         "ssh: {host_keys: no}",
         "ssh: {known_hosts: file}",
         "password_command: pass show",
+        "sinks: s3://bucket",
+        "sinks: [{url: bucket}]",
+        "sinks: [{url: s3://key:secret@bucket}]",
+        "sinks: [{url: s3://bucket, endpoint: minio}]",
+        "sinks: [{url: s3://bucket, every: soon}]",
+        "sinks: [{url: s3://bucket, every: 0}]",
+        "sinks: [{url: s3://bucket, when: later}]",
+        "retention: {keep: always}",
+        "retention: {max_size: much}",
         "unknown: 1",
         "- a list",
         "just text",
