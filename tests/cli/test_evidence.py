@@ -88,6 +88,20 @@ def test_what_is_no_time_is_said(fleetctl: Fleetctl, ran: list[str]) -> None:
     assert "--since: 'yesterday' is no time" in done.stderr
 
 
+def test_files_that_are_not_there_are_said(fleetctl: Fleetctl, ran: list[str]) -> None:
+    assert (
+        "--allowed-signers: there is no file gone"
+        in fleetctl("audit", "verify", "--allowed-signers", "gone").stderr
+    )
+    assert (
+        "error[not-found]: there is no checkpoint gone"
+        in fleetctl("audit", "verify", "--against", "gone").stderr
+    )
+    assert (
+        "error[credentials]: there is no key gone" in fleetctl("audit", "checkpoint", "--key", "gone").stderr
+    )
+
+
 def test_before_the_first_run_there_is_nothing_to_tell(fleetctl: Fleetctl, project: Path) -> None:
     assert fleetctl("audit", "list").code == 0
     assert fleetctl("audit", "list", "--format", "json").json == []

@@ -106,7 +106,7 @@ def list_(
 @click.option(
     "--allowed-signers",
     "allowed",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=click.Path(path_type=Path),
     metavar="FILE",
     help="Who may sign checkpoints, as in ssh-keygen(1); without it any key counts, and is named.",
 )
@@ -118,6 +118,11 @@ def verify(
     """Verify the audit log, every run that it knows, and all checkpoints; name everything that is wrong."""
     from fleetctl.run.evidence import verify_audit  # noqa: PLC0415
 
+    if allowed is not None and not allowed.is_file():
+        raise UsageError(
+            f"--allowed-signers: there is no file {allowed}",
+            hint="one key a line: anna@example.net ssh-ed25519 AAAA...",
+        )
     fleet = app.fleet()
     evidence = verify_audit(fleet.audit, fleet.runs, against=against, allowed=allowed)
     if format_ == "table":
