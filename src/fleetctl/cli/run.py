@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -134,33 +135,13 @@ def run(
     """
     from fleetctl.cli.work import fan_out  # noqa: PLC0415
     from fleetctl.redact import Redactor  # noqa: PLC0415
-    from fleetctl.run.prepare import prepare  # noqa: PLC0415
 
     fleet = app.fleet()
     shown = Shown.of(given)
-    prepared = prepare(
-        project=fleet.project,
-        words=given["command"],
-        script=given["script"],
-        document=given["document"],
-        params=given["params"],
-        stdin=given["stdin"],
-        env=given["env"],
-        cwd=given["cwd"],
-        shell=given["shell"],
-        become=given["become"],
-        become_user=given["become_user"],
-        template=given["template"],
-        secrets=given["secrets"],
-        reboot=reboot.rule(document=given["document"] is not None),
-    )
-    if len(given["comment"]) > 100:
-        raise UsageError("--comment is longer than 100 characters")
-    for warning in prepared.warnings:
-        app.note(f"warning: {warning}")
     rollout = waves.rollout()
     if given["no_wait"] and (rollout or not given["detach"]):
         raise UsageError("--no-wait goes with --detach, and not with --waves", hint="leave --no-wait out")
+    prepared = _prepared(app, fleet, given, reboot=reboot)
     task, limits = prepared.within(work.limits(fleet), given=work.timeout is not None)
     hosts = work.hosts(fleet, targets)
     hosts = rollout.order(hosts) if rollout else hosts
@@ -193,6 +174,32 @@ def run(
     )
     show_result(app, result, shown, seconds=time.monotonic() - begun, save=given["save"])
     leave(result)
+
+
+def _prepared(app: App, fleet: Fleet, given: Mapping[str, Any], *, reboot: RebootOptions) -> Prepared:
+    from fleetctl.run.prepare import prepare  # noqa: PLC0415
+
+    prepared = prepare(
+        project=fleet.project,
+        words=given["command"],
+        script=given["script"],
+        document=given["document"],
+        params=given["params"],
+        stdin=given["stdin"],
+        env=given["env"],
+        cwd=given["cwd"],
+        shell=given["shell"],
+        become=given["become"],
+        become_user=given["become_user"],
+        template=given["template"],
+        secrets=given["secrets"],
+        reboot=reboot.rule(document=given["document"] is not None),
+    )
+    if len(given["comment"]) > 100:
+        raise UsageError("--comment is longer than 100 characters")
+    for warning in prepared.warnings:
+        app.note(f"warning: {warning}")
+    return prepared
 
 
 def _confirm(fleet: Fleet, hosts: tuple[Host, ...], yes: bool) -> None:  # noqa: FBT001 - the flag itself
