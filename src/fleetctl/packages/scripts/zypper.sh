@@ -1,0 +1,123 @@
+# zypper: SUSE and openSUSE. It takes a lock and writes its log, caches and temporary files even for a question: ZYPP_READONLY_HACK
+# spares the lock, and all else goes to a folder of its own in memory, with links to the metadata.
+zypper_prepare() {
+    own_folder && mkdir "$own/raw" "$own/solv" "$own/tmp" || return
+    for zypper_path in /var/cache/zypp/raw/*; do
+        [ ! -e "$zypper_path" ] || ln -s "$zypper_path" "$own/raw/"
+    done
+}
+
+zypper_ask() {
+    ZYPP_LOCKFILE_ROOT=$own ZYPP_READONLY_HACK=1 ZYPP_LOGFILE=/dev/null TMPDIR=$own/tmp ZYPPTMPDIR=$own/tmp \
+        zypper --xmlout --non-interactive --no-refresh --raw-cache-dir "$own/raw" --solv-cache-dir "$own/solv" "$@"
+}
+
+zypper_installed() {
+    rpm -qa --qf '%{NAME}\t%{EPOCHNUM}\t%{VERSION}\t%{RELEASE}\t%{ARCH}\t%{INSTALLTIME}\t%{SOURCERPM}\n'
+}
+
+zypper_repositories() {
+    zypper_ask repos >"$own/repos"
+    zypper_code=$?
+    cat "$own/repos"
+    return "$zypper_code"
+}
+
+# zypper fetches metadata that is not there, whatever it is told: so it is not asked then.
+zypper_missing() {
+    sed -n 's/.*<repo .*alias="\([^"]*\)".* enabled="1".*/\1/p' "$own/repos" | while IFS= read -r zypper_alias; do
+        zypper_path=/var/cache/zypp/raw/$zypper_alias
+        [ -d "$zypper_path/repodata" ] || [ -e "$zypper_path/content" ] || [ -e "$zypper_path/cookie" ] ||
+            printf '%s\n' "$zypper_alias"
+    done >"$own/missing"
+    cat "$own/missing"
+}
+
+zypper_times() { # seconds since 1970, and the path
+    for zypper_path in /var/cache/zypp/raw/*/cookie /var/cache/zypp/raw/*/repodata/repomd.xml; do
+        [ -e "$zypper_path" ] && stat -c '%Y %n' "$zypper_path"
+    done
+    return 0
+}
+
+# One patch a line, without its prose. Patches for what is not installed here are no business of this host.
+zypper_patches() {
+    zypper_ask list-patches --all >"$own/patches"
+    zypper_code=$?
+    if [ "$zypper_code" = 0 ] && have awk; then
+        awk '
+            {
+                text = $0
+                kept = ""
+                while (text != "") {
+                    if (inside) {
+                        at = index(text, "</description>")
+                        if (!at) break
+                        text = substr(text, at + 14)
+                        inside = 0
+                    } else if ((at = index(text, "<description>"))) {
+                        kept = kept substr(text, 1, at - 1)
+                        text = substr(text, at + 13)
+                        inside = 1
+                    } else {
+                        kept = kept text
+                        text = ""
+                    }
+                }
+                gsub(/<update /, "\n<update ", kept)
+                printf "%s", kept
+                if (!inside) print ""
+            }
+        ' "$own/patches" | grep -v '<update .*status="not-needed".*</update>$' >"$own/short"
+        cat "$own/short"
+    else
+        cat "$own/patches"
+    fi
+    return "$zypper_code"
+}
+
+# Which packages a patch is about: it conflicts with their older versions.
+zypper_contents() {
+    if [ -s "$own/short" ]; then zypper_list=$own/short; else zypper_list=$own/patches; fi
+    zypper_names=$(sed -n -e 's/<update /\
+&/g' -e p "$zypper_list" | sed -n 's/^<update kind="patch" name="\([^" ]*\)".* status="\(needed\|optional\|unwanted\)".*/\1/p')
+    [ -n "$zypper_names" ] || return 0
+    # Names of patches have no blanks.
+    # shellcheck disable=SC2086
+    zypper_ask info -t patch $zypper_names >"$own/contents" || return
+    sed -n -e 's/<message [^>]*>//' -e '/^Repository  *:/p' -e '/^Name  *:/p' -e '/^Conflicts  *:/p' \
+        -e '/^    [^ ].* &lt; [^ ]*$/p' "$own/contents"
+}
+
+zypper_reboot() {
+    zypper_ask needs-rebooting
+    zypper_code=$?
+    [ ! -e /run/reboot-needed ] || echo '/run/reboot-needed'
+    return "$zypper_code"
+}
+
+zypper_services() {
+    [ "$(id -u)" = 0 ] || return 126
+    zypper_ask ps -sss
+}
+
+scan_zypper() {
+    TZ=UTC
+    export TZ
+    section zypper-installed zypper_installed
+    section zypper-tool zypper_prepare
+    [ "$section_code" = 0 ] || return 0
+    section zypper-repositories zypper_repositories
+    section zypper-times zypper_times
+    section zypper-missing zypper_missing
+    section zypper-locks zypper_ask locks
+    if [ -s "$own/missing" ]; then return 0; fi
+    section zypper-updates zypper_ask list-updates
+    section zypper-available zypper_ask list-updates --all
+    section zypper-patches zypper_patches
+    section zypper-contents zypper_contents
+    section zypper-origins zypper_ask search -s -i -t package
+    section zypper-reboot zypper_reboot
+    section zypper-services zypper_services
+    section zypper-verify zypper_ask verify --dry-run
+}

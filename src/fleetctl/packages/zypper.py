@@ -1,0 +1,245 @@
+"""zypper: SUSE Linux Enterprise, openSUSE and their kin."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import ClassVar, Final
+
+from fleetctl.packages.collect import script_text
+from fleetctl.packages.facts import moment
+from fleetctl.packages.kernel import pending_rpm_kernel
+from fleetctl.packages.model import (
+    Advisory,
+    AvailableUpdate,
+    Fault,
+    Hold,
+    HostFacts,
+    InstalledPackage,
+    Origin,
+    PackageState,
+    RebootVerdict,
+)
+from fleetctl.packages.rpmdb import Notices, Offers, read_rpms, rpm_faults
+from fleetctl.packages.rpmversion import RpmVersionKey, rpm_version_key
+from fleetctl.packages.sections import Section, Sections
+from fleetctl.packages.zypper_xml import (
+    read_contents,
+    read_locks,
+    read_messages,
+    read_offers,
+    read_origins,
+    read_patches,
+    read_repositories,
+    readable,
+)
+
+__all__ = ["Zypper"]
+
+_NEEDED: Final = (
+    "zypper-installed",
+    "zypper-repositories",
+    "zypper-updates",
+    "zypper-available",
+    "zypper-patches",
+    "zypper-contents",
+    "zypper-locks",
+)
+_RAW: Final = re.compile(r"/raw/([^/]+)/")
+_CORE: Final = "Core libraries or services have been updated"
+_WORDS: Final = {
+    6: "no repository is defined: what is missing cannot be seen",
+    106: "zypper left repositories out: what is missing cannot be seen",
+}
+
+
+class Zypper:
+    """Asks rpm and zypper, and reads what they say.
+
+    A locked package's patch stays on zypper's list of needed patches; the package itself is only on the list of all updates.
+    """
+
+    name: ClassVar[str] = "zypper"
+    families: ClassVar[tuple[str, ...]] = (
+        *(
+            "suse",
+            "sles",
+            "sled",
+            "sles_sap",
+            "opensuse",
+            "opensuse-leap",
+            "opensuse-tumbleweed",
+            "sle-micro",
+        ),
+        "sle_hpc",
+    )
+    detect: ClassVar[str] = "have rpm && have zypper"
+    refresh: ClassVar[str] = "zypper refresh"
+
+    def scan_script(self) -> str:
+        """Return the sh text that defines `scan_zypper`."""
+        return script_text("zypper.sh")
+
+    def refresh_script(self) -> str:
+        """Return the sh text that defines `refresh_zypper`."""
+        return "refresh_zypper() { zypper --non-interactive --quiet refresh; }\n"
+
+    def version_key(self, version: str) -> RpmVersionKey:
+        """Return the sort key of rpm's own order."""
+        return rpm_version_key(version)
+
+    def parse(self, sections: Sections, facts: HostFacts) -> PackageState:
+        """Read a host's answer."""
+        errors = _errors(sections)
+        repositories = read_repositories(sections["zypper-repositories"].text)
+        if not errors and not repositories:
+            errors = ["no repository is enabled: what is missing cannot be seen"]
+        rpms, unread = read_rpms(sections["zypper-installed"].lines)
+        patches = read_patches(sections["zypper-patches"].text)
+        offers = Offers(
+            read_offers(sections["zypper-available"].text),
+            _notices(rpms, read_contents(sections["zypper-contents"].lines), patches),
+            {(o.name, o.arch): o.version for o in read_offers(sections["zypper-updates"].text)},
+        )
+        locks = read_locks(sections["zypper-locks"].text)
+        origins = read_origins(sections["zypper-origins"].text)
+        installed = tuple(_placed(rpm, origins) for rpm in rpms)
+        reboot, unseen = _reboot(sections["zypper-reboot"], facts, installed)
+        services, unseen_services = _services(sections["zypper-services"])
+        return PackageState(
+            manager=self.name,
+            facts=facts,
+            installed=installed,
+            updates=tuple(_held(u, locks) for p in installed if (u := offers.update(p)) is not None),
+            holds=locks,
+            reboot=reboot,
+            services=services,
+            faults=(*rpm_faults(sections["zypper-installed"]), *_faults(sections["zypper-verify"])),
+            metadata_time=_metadata_time(sections["zypper-times"], repositories),
+            blind=""
+            if patches or errors
+            else "no repository publishes patches: missing security updates cannot be told from others",
+            errors=tuple(dict.fromkeys(errors)),
+            warnings=tuple(_warnings(sections, unread)),
+            unseen=(*unseen, *unseen_services),
+        )
+
+
+def _notices(
+    rpms: list[InstalledPackage], contents: list[tuple[str, str, str]], patches: dict[str, Advisory]
+) -> Notices:
+    """Tell which patches name which versions of what is installed; zypper tells a package by name, or by name and architecture."""
+    told: dict[str, list[tuple[str, Advisory]]] = {}
+    for patch, name, version in contents:
+        if patch in patches:
+            told.setdefault(name, []).append((version, patches[patch]))
+    found = {rpm.key: [*told.get(rpm.name, ()), *told.get(f"{rpm.name}.{rpm.arch}", ())] for rpm in rpms}
+    return {key: list(dict.fromkeys(notices)) for key, notices in found.items() if notices}
+
+
+def _placed(package: InstalledPackage, origins: dict[tuple[str, str, str], list[str]]) -> InstalledPackage:
+    named = origins.get((package.name, package.arch, package.version))
+    return replace(package, origins=tuple(Origin(repository=name) for name in named)) if named else package
+
+
+def _held(update: AvailableUpdate, locks: tuple[Hold, ...]) -> AvailableUpdate:
+    """Say what keeps zypper from it: a lock, or else its dependencies (a change of vendor, say)."""
+    offered = [version.version for version in update.versions if version.origins]
+    if not offered or update.candidate == offered[0]:
+        return update
+    if any(lock.arch in {"", update.arch} and fnmatchcase(update.name, lock.name) for lock in locks):
+        return replace(update, held="lock")
+    return replace(update, kept_back=True)
+
+
+def _errors(sections: Sections) -> list[str]:
+    """Return what makes the answer unfit to judge."""
+    found = [] if sections.complete else ["the host's answer breaks off before its end"]
+    if sections["zypper-tool"].code not in {0, -1}:
+        return [*found, "neither /dev/shm nor /tmp can be written: zypper needs a place for its caches"]
+    missing = sections["zypper-missing"].lines
+    if any(alias.strip() for alias in missing):
+        named = ", ".join(alias.strip() for alias in missing if alias.strip())
+        return [
+            *found,
+            f"there are no package lists of repository {named}: zypper never fetched them, or they were removed",
+        ]
+    for name in _NEEDED:
+        section = sections[name]
+        if section.fault:
+            found.append(f"section {name}: {section.fault}")
+        elif section.code != 0:
+            found.append(_why(section))
+        elif name not in {"zypper-installed", "zypper-contents"} and not readable(section.text):
+            found.append(f"{name}: zypper's answer is no XML that can be read")
+    return found
+
+
+def _why(section: Section) -> str:
+    told = [*read_messages(section.text, "error"), *section.errors.splitlines()]
+    said = " ".join(" ".join(line.split()) for line in told[:3] if line.strip())
+    return (
+        _WORDS.get(section.code)
+        or said
+        or f"{section.name} failed with exit code {section.code} and gave no reason"
+    )
+
+
+def _reboot(
+    section: Section, facts: HostFacts, installed: tuple[InstalledPackage, ...]
+) -> tuple[RebootVerdict, list[str]]:
+    told = section.code == 102 or _CORE in section.text.replace(f"No {_CORE.lower()}", "")
+    reasons = ["core libraries or services were updated since boot"] if told else []
+    if "/run/reboot-needed" in section.lines:
+        reasons.append("/run/reboot-needed exists")
+    kernel = pending_rpm_kernel(facts, installed)
+    if kernel is not None:
+        reasons.append(kernel[1])
+    verdict = RebootVerdict(
+        needed=bool(reasons) if reasons or section.ok else None,
+        packages=(kernel[0],) if kernel else (),
+        reasons=tuple(reasons),
+    )
+    seen = section.ok or told
+    return verdict, [] if seen else [
+        "whether core packages wait for a reboot: zypper needs-rebooting gave no answer"
+    ]
+
+
+def _services(section: Section) -> tuple[tuple[str, ...], list[str]]:
+    if section.code == 126:
+        return (), ["services that need a restart: zypper ps wants root"]
+    if section.fault or section.code not in {0, 102}:
+        return (), ["services that need a restart: zypper ps gave no answer"]
+    # `-sss` prints bare names; everything else that it says has blanks or is XML.
+    return tuple(line for line in section.lines if re.fullmatch(r"[\w@.:\\-]+", line)), []
+
+
+def _faults(section: Section) -> Iterator[Fault]:
+    if section.ok and "Dependencies of all installed packages are satisfied" in section.text:
+        return
+    problems = re.findall(r"Problem: (?:\d+: )?(.*)", section.text)
+    if problems:
+        yield Fault(what=f"unmet dependencies: {'; '.join(problems[:5])}", mend="zypper verify")
+
+
+def _metadata_time(section: Section, repositories: list[str]) -> datetime | None:
+    """Return when the repository that is most out of date was refreshed."""
+    times: dict[str, datetime] = {}
+    for line in section.lines:
+        seconds, _, path = line.partition(" ")
+        found, time = _RAW.search(path), moment(seconds)
+        if found and time and (found[1] not in times or time > times[found[1]]):
+            times[found[1]] = time
+    return min((time for name, time in times.items() if name in repositories), default=None)
+
+
+def _warnings(sections: Sections, unread: int) -> Iterator[str]:
+    if unread:
+        yield f"{unread} lines of the answer could not be read"
+    for section in sections:
+        if section.name.startswith("zypper-"):
+            yield from read_messages(section.text, "warning")
