@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from fleetctl.store.lock import RunLock
+
 DOCS = Path(__file__).parents[2] / "docs"
 Fleetctl = Callable[..., Any]
 
@@ -80,6 +82,23 @@ def test_the_list_can_be_narrowed(
     assert len(fleetctl("audit", "list", "--run", ran[0][-6:], "--format", "json").json) == 1
     me = fleetctl("audit", "list", "--format", "json").json[0]["RequestedBy"]
     assert len(fleetctl("audit", "list", "--user", me, "--format", "json").json) == 2
+
+
+def test_a_run_whose_controller_was_killed_is_interrupted(
+    fleetctl: Fleetctl, ran: list[str], project: Path
+) -> None:
+    log = project / ".fleetctl" / "audit" / "audit.jsonl"
+    log.write_text("".join(f"{line}\n" for line in log.read_text().splitlines()[:3]))
+    assert fleetctl("audit", "list", "--format", "json").json[0]["Status"] == "Interrupted"
+    lock = RunLock.take(project / ".fleetctl" / "runs" / ran[1], doing="fleetctl runs resume")
+    try:
+        assert fleetctl("audit", "list", "--format", "json").json[0]["Status"] == "InProgress"
+        assert fleetctl("audit", "verify").code == 0
+    finally:
+        lock.release()
+    done = fleetctl("audit", "verify")
+    assert done.code == 0
+    assert "the audit log does not say so" in done.stdout
 
 
 def test_what_is_no_time_is_said(fleetctl: Fleetctl, ran: list[str]) -> None:

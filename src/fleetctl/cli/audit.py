@@ -59,7 +59,7 @@ def audit() -> None:
 @click.option(
     "--run", "part", metavar="RUN", shell_complete=complete.runs, help="Only runs with this in their id."
 )
-@click.option("--status", metavar="STATUS", help="Only runs that ended so: Success, Failed, InProgress ...")
+@click.option("--status", metavar="STATUS", help="Only runs that ended so: Success, Failed, Interrupted ...")
 @output_options("table", "json", "jsonl", "csv")
 @pass_app
 def list_(
@@ -74,12 +74,10 @@ def list_(
     output: Path | None,
 ) -> None:
     """List all runs that the audit log knows, also those that were removed, the newest first."""
-    from fleetctl.store.audited import audited_runs  # noqa: PLC0415
-
     after = _since(since) if since else None
     chosen = [
         run
-        for run in reversed(audited_runs(app.fleet().audit.records()).values())
+        for run in reversed(_runs(app))
         if (by is None or by in run.users)
         and (after is None or (run.at is not None and run.at >= after))
         and (part is None or part in run.run_id)
@@ -171,16 +169,29 @@ def export(app: App, format_: str, output: Path | None) -> None:
     """
     from fleetctl.cli.output import destination, write  # noqa: PLC0415
     from fleetctl.report.protocol import Telling  # noqa: PLC0415
-    from fleetctl.store.audited import audited_runs  # noqa: PLC0415
 
     log = app.fleet().audit
     if format_ == "jsonl":
         with destination(output, machine=True) as file:
             file.writelines(f"{line}\n" for line in log.lines())
         return
-    rows = [run.to_json() for run in audited_runs(log.records()).values()]
+    rows = [run.to_json() for run in _runs(app)]
     data = _evidence(app, rows) if format_ == "json" else rows
     write(Telling(data=data, rows=rows, columns=COLUMNS, title="audit"), format_, output)
+
+
+def _runs(app: App) -> list[AuditedRun]:
+    """Return all runs that the log knows, the oldest first; of those without an end, whether somebody works on them."""
+    from fleetctl.store.audited import audited_runs  # noqa: PLC0415
+    from fleetctl.store.lock import owner_of  # noqa: PLC0415
+    from fleetctl.store.runs import file_name  # noqa: PLC0415
+
+    fleet = app.fleet()
+    runs = list(audited_runs(fleet.audit.records()).values())
+    for run in runs:
+        if run.open:
+            run.alive = owner_of(fleet.runs.path / file_name(run.run_id)) is not None
+    return runs
 
 
 def _evidence(app: App, runs: list[dict[str, Any]]) -> dict[str, Any]:

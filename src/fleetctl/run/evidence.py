@@ -23,7 +23,7 @@ from fleetctl.store.checkpoint import (
 )
 from fleetctl.store.flaws import Flaw
 from fleetctl.store.lock import owner_of
-from fleetctl.store.runs import RunFolder, Runs
+from fleetctl.store.runs import RunFolder, Runs, file_name
 
 __all__ = ["Checked", "Evidence", "verify_audit"]
 
@@ -121,6 +121,9 @@ def verify_audit(
         StateFolderError: the log cannot be read.
     """
     evidence = Evidence()
+    there = {
+        folder.run_id: folder for folder in runs
+    }  # before the log: what begins meanwhile is not taken for a stranger
     kept = [read_checkpoint(path) for path in against]
     own = [point for path in checkpoints(log) if (point := _readable(path, evidence)) is not None]
     records: list[Mapping[str, Any]] = []
@@ -132,7 +135,7 @@ def verify_audit(
         evidence.flaws.append(
             Flaw(kind=flaw.kind, message=flaw.message, line=flaw.line, file="audit/audit.jsonl")
         )
-    _compare_runs(evidence, runs, records)
+    _compare_runs(evidence, runs, there, records)
     for point in (*own, *kept):
         _compare_checkpoint(evidence, chain, point, allowed=allowed)
         if allowed is not None and point in kept and not point.signature.exists():
@@ -152,14 +155,16 @@ def _readable(path: Path, evidence: Evidence) -> Checkpoint | None:
         return None
 
 
-def _compare_runs(evidence: Evidence, runs: Runs, records: Sequence[Mapping[str, Any]]) -> None:
+def _compare_runs(
+    evidence: Evidence, runs: Runs, there: Mapping[str, RunFolder], records: Sequence[Mapping[str, Any]]
+) -> None:
     known = audited_runs(records)
-    there = {folder.run_id: folder for folder in runs}
     evidence.runs = len(known)
     evidence.removed = sum(run.removed is not None for run in known.values())
     for name, run in known.items():
-        if name in there:
-            _compare_run(evidence, there[name], run)
+        folder = RunFolder(runs.path / file_name(name))
+        if folder.path.is_dir():
+            _compare_run(evidence, folder, run)
         elif run.removed is None:
             text = (
                 f"run {name} of {run.began.get('user', 'somebody')} is gone, and nothing says who removed it"

@@ -28,6 +28,7 @@ class AuditedRun:
         removed: the `run-removed` or `run-pruned` record, if it was removed.
         anchors: what its ledger held when a controller let go of it.
         users: all who had a hand in it, in order.
+        alive: whether a controller works on it, as far as the caller has found out; the log does not know that.
     """
 
     run_id: str
@@ -36,11 +37,17 @@ class AuditedRun:
     removed: Mapping[str, Any] | None = None
     anchors: list[Anchor] = field(default_factory=list)
     users: list[str] = field(default_factory=list)
+    alive: bool = True
 
     @property
     def status(self) -> str:
-        """How it ended; `InProgress` where the log does not know of an end."""
-        return str(self.told.get("status") or "InProgress")
+        """How it ended; where the log does not know of an end, `InProgress`, or `Interrupted` if nobody works on it."""
+        return str(self.told.get("status") or ("InProgress" if self.alive else "Interrupted"))
+
+    @property
+    def open(self) -> bool:
+        """Whether the log does not know how it ended."""
+        return self.told.get("type") != "run-ended"
 
     @property
     def run_json(self) -> str:
