@@ -13,8 +13,15 @@ shift 9
 umask 077
 exec 2>/dev/null
 say() { echo "$*" || exit 1; }
+# Ends it, unless somebody else started the job meanwhile, who then took what we were laying out.
+launching=''
 unusable() {
-	say "P $*"
+	if [ "$launching" ] && [ -e "$d/claimed" ]; then
+		launching=''
+		attend
+	else
+		say "P $*"
+	fi
 	exit 0
 }
 # Why a folder could not be made, or a file written, in one word.
@@ -158,10 +165,22 @@ finish() {
 	esac
 }
 
+attend() {
+	exec </dev/null
+	look
+	new=0
+	[ "$by" != "$nonce" ] || new=1
+	if [ "$state" = never ]; then
+		[ "$new" -eq 0 ] || unusable unstarted
+		unusable never
+	fi
+	say "S $manager $was $pid $new"
+	follow
+}
+
 say "@@fleetctl-job $nonce"
 parent
 place "$id"
-new=0
 if [ -e "$p" ] || [ -L "$p" ]; then ours || unusable foreign "$p"; fi
 look
 case $state in
@@ -170,16 +189,10 @@ none | open)
 		say "L missing"
 		exit 0
 	fi
+	launching=yes
 	prepare
 	launch "$@"
-	new=1
-	look
+	launching=''
 	;;
 esac
-exec </dev/null
-if [ "$state" = never ]; then
-	[ "$new" -eq 0 ] || unusable unstarted
-	unusable never
-fi
-say "S $manager $was $pid $new"
-follow
+attend

@@ -49,8 +49,8 @@ look() {
 	[ -d "$d" ] || return 0
 	state=open
 	[ -e "$d/claimed" ] || return 0
-	manager=- was=- pid=0 born=- epoch=0
-	read -r manager was pid born epoch <"$d/claimed"
+	manager=- was=- pid=0 born=- epoch=0 by=-
+	read -r manager was pid born epoch by <"$d/claimed"
 	state=ended
 	[ -e "$d/result" ] && return 0
 	if [ "$manager" = none ]; then
@@ -71,7 +71,7 @@ look() {
 
 # Takes a job's place so that it can never start; whoever links the name first has it.
 forbid() {
-	echo "none - 0 - $(date +%s)" >"$d/claim.$1" || return 1
+	echo "none - 0 - $(date +%s) $1" >"$d/claim.$1" || return 1
 	ln "$d/claim.$1" "$d/claimed" 2>/dev/null
 	rm -f "$d/claim.$1"
 	[ -e "$d/claimed" ]

@@ -20,7 +20,7 @@ if { IFS= read -r fj_born <"/proc/$$/stat"; } 2>/dev/null; then
 else
 	fj_born=-
 fi
-fj_claim="$fj_manager $fj_boot $$ $fj_born $(date +%s)"
+fj_claim="$fj_manager $fj_boot $$ $fj_born $(date +%s) $fj_nonce"
 echo "$fj_claim" >"$fj_dir/claim.$fj_nonce"
 fj_read=
 IFS= read -r fj_read <"$fj_dir/claim.$fj_nonce"
@@ -56,17 +56,20 @@ rm -f "$fj_dir/o" "$fj_dir/e"
 fj_own=
 command -v setsid >/dev/null 2>&1 && fj_own=setsid
 cd "$fj_folder" 2>/dev/null || cd /
+# bash as sh says nothing of signals in a subshell.
+[ "${BASH_VERSION-}" ] && set +o posix
 # `$?` alone does not tell `exit 137` from KILL: for a signal the shell also says something.
 fj_said=$(
 	umask "$fj_umask"
-	{
-		# In a subshell: dash would say it where the command's own stderr goes.
+	# Subshells, not braces: dash would say it where the command's own stderr goes, and bash not at all.
+	(
 		(
 			exec <&4 >&5 2>&6 4<&- 5>&- 6>&-
 			exec $fj_own sh -c 'echo "$$" 2>/dev/null >"$1/pid"; eval "$2"' sh "$fj_dir" "$fj_run"
 		)
 		echo "$?"
-	} 2>&1
+		:
+	) 2>&1
 )
 exec 4<&- 5>&- 6>&-
 fj_code=${fj_said##*
