@@ -155,6 +155,15 @@ def test_a_run_in_a_folder_with_a_strange_lock_is_looked_at_all_the_same(
     assert fleetctl("audit", "verify").code == 0
 
 
+def test_a_run_that_was_deleted_stays_in_the_audit_log(fleetctl: Fleetctl, ran: list[str]) -> None:
+    assert fleetctl("runs", "rm", ran[1], "--yes").code == 0
+    assert fleetctl("audit", "verify").stdout.startswith("sound: 5 records, 2 runs, 1 of them removed")
+    newest = fleetctl("audit", "list", "--format", "json").json[0]
+    assert (newest["CommandId"], newest["Status"]) == (ran[1], "Failed")
+    assert newest["RemovedBy"] == newest["RequestedBy"]
+    assert "Failed, removed" in fleetctl("audit", "list").stdout
+
+
 @pytest.fixture
 def key(project: Path) -> Path:
     path = project.parent / "id_ed25519"

@@ -189,7 +189,7 @@ def _remove(app: App, pruning: Pruning, *, yes: bool) -> None:
     confirm(question, yes=yes, act="this deletes what runs kept")
 
     def record(run: Aged) -> None:
-        fleet.audit.add("run-pruned", run=run.folder.run_id, head=run.head, size=run.size)
+        fleet.audit.note_removal(run.folder, "run-pruned", size=run.size)
 
     count = size = 0
     for run in prune_runs(fleet.runs, pruning, gone=record):

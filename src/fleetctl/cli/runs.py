@@ -211,6 +211,7 @@ def rm(app: App, run: tuple[str, ...], yes: bool) -> None:  # noqa: FBT001 - the
             raise UsageError(f"run {folder.run_id} is still going on", hint="interrupt it first: Ctrl-C")
     confirm(f"Delete {', '.join(folders)}, with all output?", yes=yes, act="this deletes what runs kept")
     for folder in folders.values():
+        app.fleet().audit.note_removal(folder)
         store.remove(folder)
         app.note(f"deleted {folder.run_id}")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import socket
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,9 @@ from typing import Any, Final
 
 from fleetctl.errors import StateFolderError
 from fleetctl.store.chain import Chain, cut_torn, end_of, hash_of, inspect, records, seal
-from fleetctl.store.runs import sync_folder
+from fleetctl.store.owner import user_name
+from fleetctl.store.runs import RunFolder, sync_folder
+from fleetctl.store.standing import standing
 
 __all__ = ["BEGINNING", "AuditLog", "Entry"]
 
@@ -97,6 +100,23 @@ class AuditLog:
             StateFolderError: it cannot be read.
         """
         return records(self.path)
+
+    def note_removal(self, run: RunFolder, type_: str = "run-removed", **fields: Any) -> None:
+        """Enter that a run is about to be removed, by whom, and what its ledger ended with; call it before anything goes.
+
+        Raises:
+            StateFolderError, DamagedError: it cannot be written: the run must stay.
+        """
+        end = standing(run.events)
+        self.add(
+            type_,
+            run=run.run_id,
+            user=user_name(),
+            host=socket.gethostname(),
+            head=end.head,
+            sequence=end.sequence or None,
+            **fields,
+        )
 
     def lines(self) -> Iterator[str]:
         """Yield its lines to the byte, without their ends; those that hold no text are escaped.
