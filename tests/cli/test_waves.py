@@ -163,6 +163,31 @@ def test_a_local_gate_ends_with_the_run_that_asks_it(start: Any, many: Path) -> 
     assert len(worked_on(many)) == 1
 
 
+def test_a_controller_that_is_killed_between_waves_is_followed_by_one_that_goes_on(
+    start: Any, fleetctl: Any, many: Path
+) -> None:
+    # A gate that passes once `go` is there; the one that the killed controller leaves behind ends then too.
+    gate = "echo $$ >>gate; while [ ! -e go ]; do sleep 0.1; done"
+    child = start("run", "all", "--waves", "10,50%,100%", "--gate-local", gate, "--", TOUCH)
+    pause = threading.Event()
+    for _ in range(1000):
+        if (many / "gate").exists() and (many / "gate").read_text().strip():
+            break
+        pause.wait(0.02)
+    child.kill()
+    child.wait()
+    (many / "go").touch()
+    assert len(worked_on(many)) == 10
+    done = fleetctl("runs", "resume", "last")
+    assert done.code == 0
+    names = worked_on(many)
+    assert len(names) == len(set(names)) == 100
+    assert (
+        len((many / "gate").read_text().splitlines()) == 4
+    )  # asked again after the wave it was cut short in
+    assert fleetctl("runs", "verify", "last").code == 0
+
+
 class Health(BaseHTTPRequestHandler):
     """A page that is well from the third time on."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -54,6 +54,23 @@ class Rollout:
     def split(self, hosts: Sequence[Host]) -> tuple[tuple[Host, ...], ...]:
         """Return the hosts of each wave, given all of them in the order of the run."""
         return split(self.waves, hosts)
+
+    def refuse_secrets(self, redact: Callable[[str], str]) -> None:
+        """Refuse gates that are written with a secret in them: they are put on record, so that a resumed run can ask them.
+
+        Args:
+            redact: takes secrets out of text.
+
+        Raises:
+            UsageError: there is one.
+        """
+        for gate in self.gates:
+            record = gate.record()
+            if any(isinstance(value, str) and redact(value) != value for value in record.values()):
+                raise UsageError(
+                    f"a secret is written in the gate '{redact(gate.name)}', which would be recorded",
+                    hint="let a local gate take it from its environment: --gate-local 'check --token \"$TOKEN\"'",
+                )
 
     def record(self) -> dict[str, Any]:
         """Return it JSON-ready, for `run.json`."""

@@ -12,6 +12,7 @@ from fleetctl.engine.rollout import Rollout
 from fleetctl.engine.waves import parse_waves
 from fleetctl.errors import StateFolderError, UsageError
 from fleetctl.model import Host
+from fleetctl.redact import Redactor
 
 PLAIN = Rollout(waves=parse_waves("1,100%"))
 FULL = Rollout(
@@ -75,3 +76,20 @@ def test_hosts_are_put_in_the_order_of_the_waves_once() -> None:
     assert [len(wave) for wave in FULL.split(ordered)] == [1, 2, 3]
     with pytest.raises(UsageError, match="--spread-by"):
         FULL.order([Host(name="h")])
+
+
+@pytest.mark.parametrize(
+    "gate",
+    [
+        HostsGate("curl -H 'Token: hunter22' localhost"),
+        LocalGate("check hunter22"),
+        HttpGate(url="https://app/?token=hunter22"),
+        HttpGate(url="https://app/", body="hunter22"),
+    ],
+)
+def test_a_gate_with_a_secret_in_it_is_refused_before_it_is_recorded(gate: Any) -> None:
+    redact = Redactor(frozenset({"hunter22"})).text
+    with pytest.raises(UsageError, match="a secret is written in the gate") as caught:
+        Rollout(waves=PLAIN.waves, gates=(gate,)).refuse_secrets(redact)
+    assert "hunter22" not in f"{caught.value.message} {caught.value.hint}"
+    FULL.refuse_secrets(redact)
