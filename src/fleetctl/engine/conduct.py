@@ -137,7 +137,7 @@ async def proceed(
         )
         who = lock.owner
         ledger.append("controller", user=who.user, on=who.host, pid=who.pid, doing=doing)
-        for outcome in unrecorded(stages, story):
+        for outcome in await asyncio.to_thread(unrecorded, stages, story, folder):
             ledger.append("invocation-ended", **ended_record(outcome))
         conduct = Conduct(
             order=order, folder=folder, run=folder.run(), ledger=ledger, lock=lock, stages=stages,

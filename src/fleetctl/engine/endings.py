@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Final
 
 from fleetctl.engine.output import OutputFiles, StoreFailed
-from fleetctl.engine.task import Session, StepTimedOut
+from fleetctl.engine.task import Session, StepTimedOut, how_cut
 from fleetctl.model import Host, Outcome, Reason, Status
+from fleetctl.store.runs import RunFolder
 from fleetctl.transport.protocol import ExecFailed, Unreachable
 
 __all__ = [
+    "STILL_RUNNING",
+    "STILL_RUNNING_HINT",
     "cancelled",
     "controller_lost",
     "failed",
@@ -21,7 +26,14 @@ __all__ = [
     "timed_out",
     "unreachable",
     "with_output",
+    "with_stored",
 ]
+
+STILL_RUNNING: Final = "Still Running"
+"""StatusDetails of a host on which something was cut short that is not proven to be ended."""
+STILL_RUNNING_HINT: Final = (
+    "look at the host: its processes carry the name of the run; to end them there: fleetctl runs cancel"
+)
 
 _WHY_NOT_STARTED = {
     Reason.ERROR_BUDGET: "not started: more errors than --max-errors allows",
@@ -103,24 +115,30 @@ def settled(outcome: Outcome) -> bool:
 
 def cancelled(session: Session) -> Outcome:
     """The operator cut it short."""
-    return replace(
-        _ended(session, Reason.INTERRUPTED, "cancelled by the operator, killed"), status=Status.CANCELLED
+    how = how_cut(ended=not session.unended)
+    return _cut(
+        _ended(session, Reason.INTERRUPTED, f"cancelled by the operator, {how}"), session, Status.CANCELLED
     )
 
 
-def timed_out(session: Session, message: str) -> Outcome:
-    """It took too long and was killed (SSM: Execution Timed Out)."""
-    return replace(
-        _ended(session, Reason.EXECUTION_TIMEOUT, message),
-        status=Status.TIMED_OUT,
-        details="Execution Timed Out",
-    )
+def timed_out(session: Session, seconds: float) -> Outcome:
+    """It took longer than its limit and was cut short (SSM: Execution Timed Out)."""
+    what = StepTimedOut(seconds, ended=not session.unended)
+    return _cut(_ended(session, Reason.EXECUTION_TIMEOUT, str(what)), session, Status.TIMED_OUT)
+
+
+def _cut(outcome: Outcome, session: Session, status: Status) -> Outcome:
+    """`TimedOut` and `Cancelled` say that nothing of it runs any more; where that is not proven, nobody knows its end."""
+    if session.unended:
+        return replace(outcome, status=Status.UNKNOWN, details=STILL_RUNNING, hint=STILL_RUNNING_HINT)
+    details = "Execution Timed Out" if status is Status.TIMED_OUT else ""
+    return replace(outcome, status=status, details=details)
 
 
 def failed(session: Session, exc: Exception) -> Outcome:
     """The task ended with an exception: what was found out about the host, or a bug that must not hide other hosts' results."""
     if isinstance(exc, StepTimedOut):
-        return timed_out(session, str(exc))
+        return timed_out(session, exc.seconds)
     if not isinstance(exc, ExecFailed):
         text = f"{type(exc).__name__}: {exc}".removesuffix(": ")
         return replace(_ended(session, Reason.INTERNAL, text), hint="this is a bug: report it")
@@ -146,6 +164,14 @@ def with_output(outcome: Outcome, files: OutputFiles) -> Outcome:
     return replace(
         outcome, stdout_bytes=stdout, stderr_bytes=stderr, stdout_digest=out_digest, stderr_digest=err_digest
     )
+
+
+def with_stored(outcome: Outcome, folder: RunFolder) -> Outcome:
+    """Add what a controller before this one stored of a host's output."""
+    files = OutputFiles(folder, outcome.host)
+    with contextlib.suppress(StoreFailed):  # what cannot be read is found by `runs verify`
+        files.take_up()
+    return with_output(outcome, files)
 
 
 def _ended(session: Session, reason: Reason, message: str) -> Outcome:

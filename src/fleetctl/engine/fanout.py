@@ -149,7 +149,8 @@ class FanOut:
     def _not_reached(self, host: Host, exc: Unreachable, *, attempts: int) -> Outcome:
         share = self.shares.get(host.name, _NEW)
         if share.notes:
-            return endings.out_of_reach(host, exc, started=share.begun)
+            outcome = endings.out_of_reach(host, exc, started=share.begun)
+            return endings.with_stored(outcome, self.terms.folder)
         return endings.unreachable(host, exc, attempts=attempts)
 
     async def _open(self, host: Host, on_attempt: Callable[[int], None]) -> Connection:

@@ -141,8 +141,7 @@ class Invocation:
             return endings.cancelled(session)
         except Exception as exc:  # noqa: BLE001 - a bug on one host's path must not hide the others' results
             if limit.expired():
-                text = f"still running after {self._terms.limits.timeout:g} s, killed"
-                return endings.timed_out(session, text)
+                return endings.timed_out(session, self._terms.limits.timeout)
             return endings.failed(session, exc)
 
     async def _task(self, session: Session, files: OutputFiles) -> Outcome:

@@ -10,6 +10,7 @@ from fleetctl.engine import endings
 from fleetctl.engine.fanout import FanOut
 from fleetctl.engine.replay import Share, Story
 from fleetctl.model import EMPTY, Host, Outcome, Reason, Status
+from fleetctl.store.runs import RunFolder
 
 if TYPE_CHECKING:
     from fleetctl.engine.rollout import Rollout
@@ -189,8 +190,9 @@ def _lost_job(share: Share) -> bool:
     return share.outcome is not None and share.outcome.reason is Reason.JOB_LOST
 
 
-def unrecorded(stages: Stages, story: Story) -> list[Outcome]:
-    """Return the outcomes that no record holds yet: of hosts whose end nobody saw, and nobody will."""
-    return [
-        stages.done[name] for name, share in story.shares.items() if share.in_flight and name in stages.done
-    ]
+def unrecorded(stages: Stages, story: Story, folder: RunFolder) -> list[Outcome]:
+    """Return the outcomes that no record holds yet, with what was stored of their output: of hosts whose end nobody saw, and nobody will."""
+    lost = [name for name, share in story.shares.items() if share.in_flight and name in stages.done]
+    for name in lost:
+        stages.done[name] = endings.with_stored(stages.done[name], folder)
+    return [stages.done[name] for name in lost]

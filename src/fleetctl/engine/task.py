@@ -20,7 +20,7 @@ from fleetctl.model import Become, Command, Exit, Host, Outcome, Reason, Status
 from fleetctl.store.runs import RunFolder
 from fleetctl.transport.protocol import Connection, Unreachable
 
-__all__ = ["Answer", "Link", "Session", "StepTimedOut", "Task", "plain_name"]
+__all__ = ["Answer", "Link", "Session", "StepTimedOut", "Task", "how_cut", "plain_name"]
 
 # What `ps` shows and `kill_script` looks for on the host (`fleetctl.transport.shell`).
 _ODD = re.compile(r"[^A-Za-z0-9._:@%+-]")
@@ -40,15 +40,22 @@ class Task(Protocol):
 
 
 class StepTimedOut(Exception):  # noqa: N818 - a finding about a host
-    """A step took longer than its own timeout; what ran on the host was killed.
+    """A step took longer than its own timeout, and was cut short.
 
     Args:
         seconds: the limit.
+        ended: whether what ran on the host is proven to be ended.
     """
 
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"still running after {seconds:g} s, killed")
+    def __init__(self, seconds: float, *, ended: bool = True) -> None:
+        super().__init__(f"still running after {seconds:g} s, {how_cut(ended=ended)}")
         self.seconds = seconds
+        self.ended = ended
+
+
+def how_cut(*, ended: bool) -> str:
+    """Say how a command was cut short: "killed" only where that is proven."""
+    return "killed" if ended else "and it could not be ended: it may still run"
 
 
 def plain_name(name: str) -> str:
@@ -105,19 +112,6 @@ class Answer:
         """The last line of stderr that says something."""
         lines = [line.strip() for line in self.err.decode(errors="replace").splitlines()]
         return next(filter(None, reversed(lines)), "")
-
-
-async def _within(seconds: float | None, work: Awaitable[Exit]) -> Exit:
-    """Await the end of a command, and cut it short after so many seconds."""
-    if seconds is None:
-        return await work
-    try:
-        async with asyncio.timeout(seconds) as limit:
-            return await work
-    except TimeoutError:
-        if limit.expired():
-            raise StepTimedOut(seconds) from None
-        raise
 
 
 class Session:
@@ -178,11 +172,11 @@ class Session:
 
         Raises:
             ExecFailed: not started, or lost.
-            StepTimedOut: no answer within `timeout` seconds; what ran was killed.
+            StepTimedOut: no answer within `timeout` seconds; what ran was cut short.
         """
         answer = Answer()
         full = replace(command, tag=self.invocation_id, become=self.becoming(command.become))
-        answer.end = await _within(timeout, self._connection.exec(full, answer))
+        answer.end = await self._within(timeout, self._connection.exec(full, answer))
         return answer
 
     async def reconnect(self, seconds: float | None = None) -> None:
@@ -213,6 +207,23 @@ class Session:
             return None
         return become
 
+    @property
+    def unended(self) -> bool:
+        """Whether something that was cut short here is not proven to be ended: it may still run."""
+        return bool(self._connection.unended) or (self._jobs is not None and self._jobs.unended)
+
+    async def _within(self, seconds: float | None, work: Awaitable[Exit]) -> Exit:
+        """Await the end of a command, and cut it short after so many seconds."""
+        if seconds is None:
+            return await work
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                return await work
+        except TimeoutError:
+            if limit.expired():
+                raise StepTimedOut(seconds, ended=not self.unended) from None
+            raise
+
     def say(self, text: str) -> None:
         """Add a line to the stored stdout, as if the host had printed it: what a task did there by other means than a command."""
         self._files.step("").stdout(f"{text}\n".encode("utf-8", "surrogateescape"))
@@ -227,7 +238,7 @@ class Session:
 
         Raises:
             ExecFailed: not started, or lost.
-            StepTimedOut: killed after `timeout` seconds.
+            StepTimedOut: cut short after `timeout` seconds.
         """
         full = replace(
             command,
@@ -237,9 +248,9 @@ class Session:
         )
         sink = self._files.step(step)
         if self._jobs is None:
-            return await _within(timeout, self._connection.exec(full, sink))
+            return await self._within(timeout, self._connection.exec(full, sink))
         job = self._jobs.exec(full, sink, connection=lambda: self._connection, reconnect=self.reconnect)
-        return await _within(timeout, job)
+        return await self._within(timeout, job)
 
     def stdout(self, step: str = "") -> bytes:
         """Return the stored stdout of a step, whole."""
