@@ -57,6 +57,7 @@ def test_the_audit_log_lists_who_ran_what(fleetctl: Fleetctl, ran: list[str]) ->
     done = fleetctl("audit", "list")
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["RUN", ran[1], ran[0]]
     assert "say hello" in done.stdout
+    assert "exit 3" in done.stdout.splitlines()[1]
     newest, oldest = fleetctl("audit", "list", "--format", "json").json
     assert (newest["Status"], newest["TargetCount"], newest["Selector"]) == ("Failed", 2, "web-[1-2]")
     assert (oldest["Status"], oldest["Counts"], oldest["Comment"]) == ("Success", {"Success": 3}, "say hello")
@@ -153,6 +154,15 @@ def test_a_run_in_a_folder_with_a_strange_lock_is_looked_at_all_the_same(
     (project / ".fleetctl" / "runs" / ran[0] / "run.lock").write_bytes(b"\0garbage")
     assert fleetctl("runs", "verify", ran[0]).code == 0
     assert fleetctl("audit", "verify").code == 0
+
+
+def test_what_was_run_is_told_only_where_the_log_vouches_for_it(
+    fleetctl: Fleetctl, ran: list[str], project: Path
+) -> None:
+    edit(project / ".fleetctl" / "runs" / ran[1] / "run.json", b"exit 3", b"exit 0")
+    newest, oldest = fleetctl("audit", "list", "--format", "json").json
+    assert "Parameters" not in newest
+    assert oldest["Parameters"] == {"commands": ["echo hello"]}
 
 
 def test_a_run_that_was_deleted_stays_in_the_audit_log(fleetctl: Fleetctl, ran: list[str]) -> None:

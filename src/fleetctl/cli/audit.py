@@ -181,16 +181,14 @@ def export(app: App, format_: str, output: Path | None) -> None:
 
 
 def _runs(app: App) -> list[AuditedRun]:
-    """Return all runs that the log knows, the oldest first; of those without an end, whether somebody works on them."""
-    from fleetctl.store.audited import audited_runs  # noqa: PLC0415
-    from fleetctl.store.lock import owner_of  # noqa: PLC0415
-    from fleetctl.store.runs import file_name  # noqa: PLC0415
+    """Return all runs that the log knows, the oldest first, with what their folders add."""
+    from fleetctl.store.audited import audited_runs, look_around  # noqa: PLC0415
+    from fleetctl.store.runs import RunFolder, file_name  # noqa: PLC0415
 
     fleet = app.fleet()
     runs = list(audited_runs(fleet.audit.records()).values())
     for run in runs:
-        if run.open:
-            run.alive = owner_of(fleet.runs.path / file_name(run.run_id)) is not None
+        look_around(run, RunFolder(fleet.runs.path / file_name(run.run_id)))
     return runs
 
 

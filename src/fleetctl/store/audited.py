@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
-__all__ = ["Anchor", "AuditedRun", "audited_runs"]
+from fleetctl.store.lock import owner_of
+from fleetctl.store.runs import RunFolder
+
+__all__ = ["Anchor", "AuditedRun", "audited_runs", "look_around"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +34,8 @@ class AuditedRun:
         removed: the `run-removed` or `run-pruned` record, if it was removed.
         anchors: what its ledger held when a controller let go of it.
         users: all who had a hand in it, in order.
-        alive: whether a controller works on it, as far as the caller has found out; the log does not know that.
+        alive: whether a controller works on it, as far as `look_around` has found out; the log does not know that.
+        parameters: of the order, from its `run.json`, where that is the one that the log vouches for.
     """
 
     run_id: str
@@ -38,6 +45,7 @@ class AuditedRun:
     anchors: list[Anchor] = field(default_factory=list)
     users: list[str] = field(default_factory=list)
     alive: bool = True
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def status(self) -> str:
@@ -73,7 +81,7 @@ class AuditedRun:
             "RequestedFrom": began.get("host"),
             "AlsoBy": [user for user in self.users if user != began.get("user")],
             "DocumentName": began.get("name"),
-            "Parameters": began.get("parameters"),
+            "Parameters": began.get("parameters") or self.parameters,
             "Selector": began.get("selector"),
             "TargetCount": began.get("targets"),
             "Comment": began.get("comment"),
@@ -94,6 +102,22 @@ def audited_runs(records: Iterable[Mapping[str, Any]]) -> dict[str, AuditedRun]:
         if isinstance(name, str):
             _take(runs.setdefault(name, AuditedRun(run_id=name)), record)
     return runs
+
+
+def look_around(run: AuditedRun, folder: RunFolder) -> None:
+    """Add to what the log says of a run what only its folder knows: its parameters, and whether somebody works on it.
+
+    Args:
+        run: changed in place.
+        folder: the run's; it may be gone.
+    """
+    if run.open:
+        run.alive = owner_of(folder.path) is not None
+    with contextlib.suppress(OSError, ValueError, AttributeError, RecursionError):
+        data = (folder.path / "run.json").read_bytes()
+        if sha256(data).hexdigest() == run.run_json:
+            parameters = json.loads(data).get("Parameters")
+            run.parameters = parameters if isinstance(parameters, dict) else {}
 
 
 def _take(run: AuditedRun, record: Mapping[str, Any]) -> None:
