@@ -221,7 +221,10 @@ def describe_waves(rollout: Rollout, hosts: Sequence[Host]) -> list[str]:
     between = [f"wait {tell_duration(rollout.bake)}"] if rollout.bake else []
     between += [f"gate '{gate.name}'" for gate in rollout.gates]
     between += ["ask"] if rollout.pause else []
-    return [*lines, f"after each: {', '.join(between)}"] if between else lines
+    if not between:
+        return lines
+    last = " (gates after the last one too)" if rollout.gates else ""
+    return [*lines, f"between waves: {', '.join(between)}{last}"]
 
 
 def asker(app: App) -> Callable[[str], bool | None] | None:

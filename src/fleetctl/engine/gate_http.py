@@ -7,7 +7,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -128,19 +128,21 @@ class HttpGate:
             async with asyncio.timeout(view.seconds):
                 answer = await _in_thread(self, view.seconds)
         except Exception as exc:  # noqa: BLE001 - whatever a strange server makes urllib raise, it is no answer
-            return GateVerdict(green=False, message=_why(exc, seconds=view.seconds))
-        return self._judge(answer, seconds=time.monotonic() - begun)
+            return GateVerdict(
+                green=False, message=first_line(_why(exc, seconds=view.seconds).encode(), redact=view.redact)
+            )
+        return self._judge(answer, redact=view.redact, seconds=time.monotonic() - begun)
 
     def wants(self, status: int) -> bool:
         """Tell whether a status is green."""
         return any(low <= status <= high for low, high in self.statuses)
 
-    def _judge(self, answer: _Answer, *, seconds: float) -> GateVerdict:
+    def _judge(self, answer: _Answer, *, redact: Callable[[str], str], seconds: float) -> GateVerdict:
         details = {"code": answer.status}
         if not self.wants(answer.status):
-            said = first_line(answer.body.encode())
+            said = first_line(answer.body.encode(), redact=redact)
             if 300 <= answer.status < 400 and answer.leads_to:
-                said = f"it leads to {answer.leads_to}, which is not followed"
+                said = f"it leads to {first_line(answer.leads_to.encode(), redact=redact)}, which is not followed"
             text = f"status {answer.status}, not {_told(self.statuses)}" + (f": {said}" if said else "")
             return GateVerdict(green=False, message=text, details=details)
         if self.body is not None and not self._matches(answer.body):

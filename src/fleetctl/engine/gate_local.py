@@ -77,7 +77,7 @@ class LocalGate:
         if code == 0:
             return GateVerdict(green=True, message="exit code 0", details={"code": 0})
         ended = f"still running after {view.seconds:g} s, killed" if code is None else _ending(code)
-        said = first_line(bytes(head.err), bytes(head.out))
+        said = first_line(bytes(head.err), bytes(head.out), redact=view.redact)
         return GateVerdict(green=False, message=f"{ended}: {said}" if said else ended, details={"code": code})
 
     async def _run(self, view: GateView, files: OutputFiles, head: _Head) -> int | None:
@@ -87,7 +87,7 @@ class LocalGate:
             process = await asyncio.create_subprocess_exec(
                 "sh", "-c", self.command,
                 stdin=asyncio.subprocess.DEVNULL, stdout=out.writing, stderr=err.writing,
-                env={**os.environ, **_environment(view)}, cwd=self.folder, start_new_session=True,
+                env=_environment(view), cwd=self.folder, start_new_session=True,
             )  # fmt: skip
             out.handed_over()
             err.handed_over()
@@ -127,6 +127,7 @@ def _environment(view: GateView) -> dict[str, str]:
     path.write_text("".join(f"{name}\n" for name in names))
     counts = Counter(outcome.status.value for outcome in view.outcomes)
     found = {
+        **os.environ,
         "FLEETCTL_RUN": view.run_id,
         "FLEETCTL_WAVE": str(view.wave),
         "FLEETCTL_WAVES": str(view.of),

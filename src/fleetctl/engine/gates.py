@@ -116,10 +116,15 @@ def one_line(text: str) -> str:
     return flat if len(flat) <= _LONGEST_NAME else flat[: _LONGEST_NAME - 1] + "…"
 
 
-def first_line(*printed: bytes) -> str:
-    """Return the first line that says something, of the first output that has one; empty if none has."""
+def first_line(*printed: bytes, redact: Callable[[str], str] = str) -> str:
+    """Return the first line that says something, of the first output that has one; empty if none has.
+
+    Args:
+        printed: outputs.
+        redact: takes secrets out, before a long line is cut: half a secret is one too.
+    """
     for data in printed:
-        for line in data.decode(errors="replace").splitlines():
+        for line in redact(data.decode(errors="replace")).splitlines():
             if text := " ".join(line.split()):
                 return text if len(text) <= _LONGEST_LINE else text[: _LONGEST_LINE - 1] + "…"
     return ""

@@ -135,7 +135,7 @@ def test_a_dry_run_shows_the_hosts_of_each_wave_and_what_is_between() -> None:
         "wave 1/3: 1 host: web-1",
         "wave 2/3: 4 hosts: web-[2-5]",
         "wave 3/3: 5 hosts: web-[6-10]",
-        "after each: wait 5m, gate 'hosts: true', ask",
+        "between waves: wait 5m, gate 'hosts: true', ask (gates after the last one too)",
     ]
     plain = parsed("--waves=100%")
     assert plain is not None
