@@ -27,10 +27,13 @@ SEGMENT = "the ledger as far as it is"
 Load: TypeAlias = Piece | Path | str
 
 _WORKERS = 8
-# Seconds between two attempts while a sink is in trouble: during the run, and when somebody waits for it.
+# Seconds between two attempts while a sink is in trouble: during the run, when somebody waits for it, and when it refuses.
 _SLOWEST = 30.0
 _HURRY = 2.0
+_REFUSED = 0.02
 _MOST_STATES = 1000
+# Answers in a row that trying again will not change, after which a sink that never took anything is given up.
+_ENOUGH = 2
 
 
 class Lane:
@@ -41,7 +44,7 @@ class Lane:
         folder: the run.
         shipment: what is known to be there; kept up to date.
         threads: where files are read.
-        troubled: called when the sink begins to fail, with the reason.
+        troubled: called once for each reason that the sink fails with.
 
     Attributes:
         trouble: why the sink does not take anything now.
@@ -77,6 +80,8 @@ class Lane:
         self._hurry = asyncio.Event()
         self._fresh: set[str] = set()
         self._going: set[str] = set()
+        self._said: set[str] = set()
+        self._busy = 0
         self._segment = False
         self._delay = 0.0
         self._workers = [asyncio.ensure_future(self._work()) for _ in range(_WORKERS)]
@@ -93,8 +98,15 @@ class Lane:
         """Return those that this lane has not put, or found there, itself."""
         return [piece for piece in pieces if piece.key not in self._fresh]
 
+    @property
+    def hopeless(self) -> bool:
+        """Whether it refused everything that is left, since `done` was called; or the first things it was ever given."""
+        taken = self.put[0] or self.shipment.objects
+        return self.lasting >= (max(1, self._queue.qsize() + self._busy) if taken else _ENOUGH)
+
     async def done(self) -> None:
         """Return when nothing is left on the lane; from now on attempts follow one another quickly."""
+        self.lasting = 0
         self._hurry.set()
         await self._queue.join()
 
@@ -109,15 +121,18 @@ class Lane:
     async def _work(self) -> None:
         while True:
             load = await self._queue.get()
+            self._busy += 1
             try:
                 for piece in await self._pieces(load):
-                    while not await self._try(piece):
-                        pass
+                    if not await self._try(piece):
+                        # Behind the others: one object that is refused again and again must not keep them from being put.
+                        self._queue.put_nowait(piece)
+                    elif not piece.key:
+                        self._segment = False
             except Exception as exc:  # noqa: BLE001 - a sink of a stranger's package: one piece lost, not a worker
                 self.refused[str(load)] = SinkFailed(f"{type(exc).__name__}: {exc}")
             finally:
-                if load == SEGMENT:
-                    self._segment = False
+                self._busy -= 1
                 self._queue.task_done()
 
     async def _pieces(self, load: Load) -> list[Piece]:
@@ -136,7 +151,10 @@ class Lane:
 
     async def _pause(self) -> None:
         if self._hurry.is_set():
-            await asyncio.sleep(min(self._delay, _HURRY))
+            refusing = (
+                self.trouble is not None and self.trouble.lasting
+            )  # it answers: the next one may be taken
+            await asyncio.sleep(min(self._delay, _REFUSED if refusing else _HURRY))
             return
         with contextlib.suppress(TimeoutError):
             # Spread, so that many controllers do not meet a server again that just came back, all at once.
@@ -160,10 +178,11 @@ class Lane:
         return True
 
     def _fail(self, exc: SinkFailed) -> None:
-        first, self.trouble = self.trouble is None, exc
+        self.trouble = exc
         self.lasting = self.lasting + 1 if exc.lasting else 0
         self._delay = min(_SLOWEST, max(0.25, self._delay * 2))
-        if first:
+        if exc.message not in self._said:
+            self._said.add(exc.message)
             self._troubled(self)
 
     async def _ship_segment(self) -> None:

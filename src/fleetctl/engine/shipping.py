@@ -28,9 +28,8 @@ _TICK = 1.0
 # What is known to be shipped is written at most this often, and at most a fiftieth of the time goes into it.
 _SAVE_AFTER = 5.0
 _SAVE_SHARE = 50
-# Seconds without success, and answers in a row that trying again will not change, after which nobody waits any longer.
+# Seconds without success after which nobody waits any longer.
 _PATIENCE = 10.0
-_ENOUGH = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +104,7 @@ class Shipping:
                 self._start()
                 self._add(Piece("run.json", self._folder.path / "run.json"))
             elif isinstance(event, HostEnded):
+                self._start()
                 self._add(self._folder.output(event.outcome.host))
         except Exception as exc:  # noqa: BLE001 - copies are not worth a run
             self._say(f"shipping failed: {type(exc).__name__}: {exc}")
@@ -258,13 +258,12 @@ async def _wait(lane: Lane, seconds: float) -> None:
     """Wait until the lane is empty, or there is no point in waiting."""
     loop = asyncio.get_running_loop()
     began = loop.time()
-    lane.lasting = 0
     done = asyncio.ensure_future(lane.done())
     try:
         while not done.done() and loop.time() - began < seconds:
             await asyncio.wait({done}, timeout=0.1)
             stuck = loop.time() - max(began, lane.moved) > _PATIENCE
-            if lane.trouble is not None and (stuck or lane.lasting >= _ENOUGH):
+            if lane.trouble is not None and (stuck or lane.hopeless):
                 return
     finally:
         done.cancel()

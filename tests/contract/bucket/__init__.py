@@ -99,6 +99,7 @@ class Gate:
     Attributes:
         busy: how many further requests are answered with 503.
         slow: seconds before each request is passed on.
+        deny: what is in the paths of requests that are answered with 403.
         seen: method and path of each request, in order.
     """
 
@@ -106,6 +107,7 @@ class Gate:
     port: int = 0
     busy: int = 0
     slow: float = 0.0
+    deny: str = "\0"
     most: int = 0
     seen: list[tuple[str, str]] = field(default_factory=list)
     _now: int = 0
@@ -141,6 +143,9 @@ class Gate:
             def pass_on(self, body: bytes, *, busy: bool) -> None:
                 if busy:
                     self.answer(503, {}, b"<Error><Code>SlowDown</Code></Error>")
+                    return
+                if gate.deny in self.path:
+                    self.answer(403, {}, b"<Error><Code>AccessDenied</Code></Error>")
                     return
                 connection = http.client.HTTPConnection(gate.to.host, gate.to.port, timeout=60)
                 try:

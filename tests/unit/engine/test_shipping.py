@@ -211,6 +211,24 @@ async def test_a_busy_and_slow_server_gets_everything_and_never_more_than_eight_
     assert 1 < gate.most <= 8
 
 
+async def test_objects_that_are_refused_do_not_keep_others_from_being_put(
+    runs: Runs, s3: S3Server, bucket: Bucket, told: Told
+) -> None:
+    hosts = {f"{kind}-{n}": {"stdout": b"%d" % n} for n in range(12) for kind in ("db", "web")}
+    folder = make_run(runs, RUN, hosts)
+    with Gate(s3, deny="/db-").open() as gate:
+        shipping = Shipping([sink(bucket, gate.url)], folder, tell=told)
+        shipping.observe(RunStarted(RUN, ()))
+        for host in hosts:
+            shipping.observe(ended(host))
+        await until(lambda: len(keys(bucket)) == 13)
+        shipped = await shipping.finish()
+    assert len(keys(bucket)) == 15
+    assert (shipped.sinks[0].missing, shipped.sinks[0].total) == (12, 27)
+    assert len(told.texts) == 2
+    assert "access denied" in told.texts[-1]
+
+
 async def test_what_somebody_else_put_there_is_left_and_said(runs: Runs, bucket: Bucket, told: Told) -> None:
     folder = make_run(runs, RUN, {"web-1": {"stdout": b"mine"}, "web-2": {"stdout": b"same"}})
     bucket.write(f"p/{RUN}/web-1/awsrunShellScript/stdout", b"theirs")
