@@ -181,6 +181,7 @@ class Fleet:
             wait=wait,
             rollout=rollout,
             retry_of=retry_of,
+            sinks=self.project.settings.sinks,
         )
         return await execute(
             order, self.runs, observers=observers, control=control, audit=self.audit, ask=ask
@@ -228,7 +229,8 @@ class Fleet:
         from fleetctl.run.carry_on import carry_on  # noqa: PLC0415
 
         options.setdefault("transport", self.transport_options())
-        return await carry_on(folder, hosts, verb=verb, audit=self.audit, **options)
+        sinks = self.project.settings.sinks
+        return await carry_on(folder, hosts, verb=verb, audit=self.audit, sinks=sinks, **options)
 
     def patch_scan(self, hosts: str | Sequence[Host], **options: Any) -> Scanned:
         """Look at the packages of hosts, judge them by their patch baselines, and keep the compliance report.

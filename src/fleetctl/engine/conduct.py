@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fleetctl.engine.connect import Connector
 from fleetctl.engine.control import Control
@@ -31,6 +31,9 @@ from fleetctl.errors import FleetError, StateFolderError
 from fleetctl.model import Status
 from fleetctl.store.lock import Request, RunLock
 from fleetctl.store.runs import RunFolder, Runs, new_run_id
+
+if TYPE_CHECKING:
+    from fleetctl.engine.shipping import Shipping
 
 __all__ = ["Ask", "Conduct", "execute", "proceed"]
 
@@ -189,6 +192,7 @@ class Conduct:
         limits, note = within_open_files(self.order.limits, hosts=len(self.order.hosts))
         stages = self.stages or Stages(hosts=self.order.hosts, rollout=self.order.rollout)
         fan_out = self._fan_out(stages, limits)
+        shipping = self._shipping()
         self.audience.tell(RunStarted(self.folder.run_id, self.order.hosts))
         if note:
             self.audience.tell(Note(note))
@@ -201,6 +205,8 @@ class Conduct:
             # Whatever happens, also a second cancellation, the ledger is brought to disk.
             self._watch.cancel()
             await asyncio.shield(self._shut(fan_out))
+        if shipping is not None:
+            await shipping.finish()
         self.audience.tell(RunEnded(self.folder.run_id, status))
         if fan_out.abandoned:
             raise asyncio.CancelledError
@@ -215,6 +221,16 @@ class Conduct:
             interrupted=self.control.stopping and worked.paused is None and not stages.end_rest,
             paused=worked.message,
         )
+
+    def _shipping(self) -> Shipping | None:
+        """Begin to copy the run to its sinks."""
+        if not self.order.sinks:
+            return None
+        from fleetctl.engine.shipping import Shipping  # noqa: PLC0415 - only where something is shipped
+
+        shipping = Shipping(self.order.sinks, self.folder, tell=self.audience.tell)
+        self.audience.add(shipping.observe)
+        return shipping
 
     def _fan_out(self, stages: Stages, limits: Any) -> FanOut:
         terms = Terms(

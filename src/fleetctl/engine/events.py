@@ -155,6 +155,10 @@ class Audience:
         self._observers = list(observers)
         self.fault: Exception | None = None
 
+    def add(self, observer: Observer) -> None:
+        """Let somebody else observe from now on."""
+        self._observers.append(observer)
+
     def tell(self, event: Event) -> None:
         """Tell all of them."""
         for observer in tuple(self._observers):

@@ -146,6 +146,8 @@ class Invocation:
 
     async def _task(self, session: Session, files: OutputFiles) -> Outcome:
         task: Any = self._terms.task
+        if self._share.starts and not self._notes:
+            files.set_aside(self._share.starts)
         if self._notes:
             if hasattr(task, "resume"):
                 files.take_up()

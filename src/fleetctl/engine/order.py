@@ -11,6 +11,7 @@ from fleetctl.engine.task import Task
 from fleetctl.engine.work import Work
 from fleetctl.model import EMPTY, Host, Outcome
 from fleetctl.store.runs import RunFolder
+from fleetctl.store.settings import SinkSettings
 from fleetctl.transport.protocol import TransportOptions
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Order:
         wait: whether detached jobs are followed to their end.
         rollout: waves and gates; None does all hosts in one go.
         retry_of: the run whose hosts these are.
+        sinks: where the run's folder is copied to, while it goes on.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Order:
     wait: bool = True
     rollout: Rollout | None = None
     retry_of: str = ""
+    sinks: tuple[SinkSettings, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -147,6 +147,14 @@ class OutputFiles:
         self._sinks.clear()
         shutil.rmtree(self._folder.output(self._host), ignore_errors=True)
 
+    def set_aside(self, attempt: int) -> None:
+        """Move what an attempt before this one stored to `earlier/<attempt>/<host>`: it is evidence, and not of this one."""
+        source = self._folder.output(self._host)
+        target = self._folder.path / "earlier" / str(attempt) / source.name
+        if source.is_dir():
+            target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            source.rename(target)
+
     def take_up(self) -> None:
         """Count what another controller stored of this host as ours, and add to it.
 

@@ -19,6 +19,7 @@ from fleetctl.errors import NotFoundError
 from fleetctl.model import Host, Outcome
 from fleetctl.run.killing import KillTask
 from fleetctl.store.runs import RunFolder
+from fleetctl.store.settings import SinkSettings
 from fleetctl.transport.protocol import TransportOptions
 
 __all__ = ["Remembered", "carry_on", "hosts_in_order", "remember"]
@@ -86,6 +87,7 @@ async def carry_on(
     observers: Sequence[Observer] = (),
     control: Control | None = None,
     ask: Callable[[str], bool | None] | None = None,
+    sinks: tuple[SinkSettings, ...] = (),
 ) -> RunResult:
     """Carry on with a run.
 
@@ -102,6 +104,7 @@ async def carry_on(
         observers: are told every event.
         control: stops it.
         ask: asks the operator between waves.
+        sinks: where the run's folder is copied to.
 
     Raises:
         LockedError: another controller works on it.
@@ -125,6 +128,7 @@ async def carry_on(
         work=remembered.work,
         detached=bool(run.get("Detached")) and not cancel,
         rollout=Rollout.from_record(run["Rollout"]) if "Rollout" in run and verb == "resume" else None,
+        sinks=sinks,
     )
     return await proceed(
         order,
