@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -100,6 +103,37 @@ def test_a_run_whose_controller_was_killed_is_interrupted(
     done = fleetctl("audit", "verify")
     assert done.code == 0
     assert "the audit log does not say so" in done.stdout
+
+
+def test_a_run_that_was_killed_and_resumed_leaves_evidence_that_verifies(
+    fleetctl: Fleetctl, start: Callable[..., subprocess.Popen[bytes]], project: Path
+) -> None:
+    holding, done_ = project / "holding", project / "done"
+    child = start(
+        "run",
+        "web",
+        "--max-concurrency",
+        "1",
+        "--",
+        f"[ -e {done_} ] || {{ echo $$ > {holding}.new; mv {holding}.new {holding}; exec sleep 600; }}",
+    )
+    while not holding.exists():
+        assert child.poll() is None
+        time.sleep(0.02)
+    child.kill()
+    child.wait()
+    os.kill(int(holding.read_text()), signal.SIGKILL)
+    done_.touch()
+    (verdict,) = fleetctl("runs", "verify", "--format", "json").json
+    assert (verdict["State"], verdict["Flaws"]) == ("unfinished", [])
+    assert fleetctl("audit", "verify").code == 0
+    done = fleetctl("runs", "resume", "last", "--yes")
+    assert done.code in {0, 3}, done.stderr
+    (verdict,) = fleetctl("runs", "verify", "--format", "json").json
+    assert (verdict["State"], verdict["Flaws"]) == ("sound", [])
+    assert fleetctl("audit", "verify").code == 0
+    (row,) = fleetctl("audit", "list", "--format", "json").json
+    assert "EndedDateTime" in row
 
 
 def test_what_is_no_time_is_said(fleetctl: Fleetctl, ran: list[str]) -> None:
