@@ -141,7 +141,7 @@ async def clear(shell: Shell, jobs: list[Job]) -> None:
         ("kill -TERM $$", Exit(signal="TERM")),
         ("kill -USR1 $$", Exit(signal="USR1")),
         ("trap 'exit 7' INT; kill -INT $$; exit 1", Exit(code=7)),
-        ("kill -HUP 0", Exit(signal="HUP")),
+        ("kill -TERM 0", Exit(signal="TERM")),
     ],
 )
 async def test_ends_are_told_apart(shell: Shell, job, script: str, end: Exit) -> None:

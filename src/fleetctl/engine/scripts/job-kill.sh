@@ -29,7 +29,8 @@ esac
 [ "$state" != never ] || done_with
 
 if [ ! -e "/proc/$$/stat" ]; then
-	# Without /proc only the job's own group is known: no proof, but most of the work.
+	# Without /proc there is no proof: what `ps` shows of the tree, and the job's own group.
+	end_tree
 	IFS= read -r group <"$d/pid" || exit 1
 	kill -TERM "-$group" || kill -TERM "$group"
 	nap 1

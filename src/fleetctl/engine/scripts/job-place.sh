@@ -35,7 +35,7 @@ lives() {
 	if [ -e "/proc/$$/stat" ]; then
 		{ IFS= read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
 		want=$2
-		stat=${stat##*) }
+		stat=${stat##*") "}
 		set -- $stat
 		[ "$1" != Z ] && [ "${20}" = "$want" ]
 	else

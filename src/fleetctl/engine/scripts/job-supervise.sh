@@ -14,7 +14,7 @@ exec 4<"$fj_dir/in.$fj_nonce" || exit 0
 fj_boot=- fj_born=-
 { IFS= read -r fj_boot </proc/sys/kernel/random/boot_id; } 2>/dev/null || fj_boot=-
 if { IFS= read -r fj_born <"/proc/$$/stat"; } 2>/dev/null; then
-	fj_born=${fj_born##*) }
+	fj_born=${fj_born##*") "}
 	set -- $fj_born
 	fj_born=${20}
 else
