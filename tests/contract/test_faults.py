@@ -60,6 +60,7 @@ async def start_and_cancel(place, command: Command, **where) -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
         assert tagged(command.tag) == []
+        assert connection.unended == []
         again = Started()
         assert await connection.exec(Command(script="echo still there"), again) == Exit(code=0)
         assert again.out == b"still there\n"
@@ -83,6 +84,55 @@ async def test_a_time_limit_round_a_command_ends_it(place) -> None:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(connection.exec(Command(script="sleep 300", tag=tag), Started()), 1)
     assert tagged(tag) == []
+
+
+async def test_what_may_not_be_killed_is_known_to_be_unended(ssh) -> None:
+    sink = Started()
+    command = Command(script="sudo -n setsid sh -c 'trap \"\" TERM HUP; echo $$; sleep 300; :'; :", tag=f"c-{uuid.uuid4().hex}")
+    async with ssh.connected(host=ssh.host(user=ssh.scene.people().free)) as connection:
+        task = asyncio.ensure_future(connection.exec(command, sink))
+        await asyncio.wait_for(sink.event.wait(), 20)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert psutil.pid_exists(int(sink.out))
+        os.kill(int(sink.out), signal.SIGKILL)
+        assert connection.unended == [command.tag]
+
+
+async def test_what_runs_behind_a_lost_connection_is_known_to_be_unended(ssh) -> None:
+    sink = Started()
+    command = Command(script="echo $PPID $$; exec sleep 300", tag=f"c-{uuid.uuid4().hex}")
+    async with ssh.connected() as connection:
+        task = asyncio.ensure_future(connection.exec(command, sink))
+        await asyncio.wait_for(sink.event.wait(), 20)
+        server, left_behind = map(int, sink.out.split())
+        os.kill(server, signal.SIGSTOP)  # as if the link were down
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert connection.unended == [command.tag]
+        assert tagged(command.tag) == [left_behind]
+        os.kill(left_behind, signal.SIGKILL)
+        os.kill(server, signal.SIGKILL)
+
+
+class Full:
+    """A sink whose disk is full."""
+
+    def stdout(self, data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    def stderr(self, data: bytes) -> None: ...
+
+
+async def test_what_is_left_because_its_output_cannot_be_kept_is_ended(place) -> None:
+    command = Command(script=TREE, tag=f"c-{uuid.uuid4().hex}")
+    async with place.connected() as connection:
+        with pytest.raises(OSError, match="No space left"):
+            await connection.exec(command, Full())
+        assert tagged(command.tag) == []
+        assert connection.unended == []
 
 
 async def test_a_connection_lost_while_running_is_told(ssh) -> None:

@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from fleetctl.document.bind import BoundDocument, BoundStep, load_and_bind
 from fleetctl.document.model import POWERSHELL
+from fleetctl.engine.endings import STILL_RUNNING, STILL_RUNNING_HINT
 from fleetctl.engine.reboot import RebootFailed, RebootRule, Reboots
 from fleetctl.engine.task import Session, StepTimedOut
 from fleetctl.model import EMPTY, Command, Exit, Host, Outcome, Reason, Status
@@ -233,7 +234,14 @@ class _Walk:
     def _not_ended(self, step: BoundStep, started: datetime, exc: ExecFailed | StepTimedOut) -> StepResult:
         if isinstance(exc, StepTimedOut):
             return StepResult.of(
-                step, started, status=Status.TIMED_OUT, reason=Reason.EXECUTION_TIMEOUT, message=str(exc)
+                step,
+                started,
+                status=Status.TIMED_OUT if exc.ended else Status.UNKNOWN,
+                details="Execution Timed Out" if exc.ended else STILL_RUNNING,
+                reason=Reason.EXECUTION_TIMEOUT,
+                message=str(exc),
+                hint="" if exc.ended else STILL_RUNNING_HINT,
+                ends_all=not exc.ended,
             )
         lost = exc.started and exc.reason is Reason.CONNECTION_LOST
         return StepResult.of(

@@ -25,7 +25,8 @@ from fleetctl.transport.shell import Wire, kill_script, tagged, wire
 
 __all__ = ["AsyncSsh", "SshConnection"]
 
-_STOP_SECONDS = 3.0
+# Where a host's sleep knows no fractions, it takes two seconds to prove that nothing is left.
+_STOP_SECONDS = 5.0
 
 
 class AsyncSsh:
@@ -106,10 +107,14 @@ class SshConnection:
         link: the asyncssh connection, logged in.
         dialer: closes it.
         credentials: for passwords of sudo, doas and su.
+
+    Attributes:
+        unended: see `fleetctl.transport.protocol.Connection`.
     """
 
     def __init__(self, host: Host, link: Link, *, dialer: Dialer, credentials: Credentials) -> None:
         self.host = host
+        self.unended: list[str] = []
         self._link = link
         self._dialer = dialer
         self._credentials = credentials
@@ -131,10 +136,7 @@ class SshConnection:
             return await execution.run(command)
         except BaseException as exc:
             if execution.abandoned or isinstance(exc, asyncio.CancelledError):
-                try:
-                    await self._kill(command, password)
-                finally:
-                    execution.stop()
+                await self._cut_short(command, execution, password=password)
             raise
 
     async def _become_password(self, command: Command) -> str | None:
@@ -168,15 +170,26 @@ class SshConnection:
                 hint="look at MaxSessions, ForceCommand and PermitTTY in its sshd_config, and at sshd's log",
             ) from exc
 
-    async def _kill(self, command: Command, password: str | None) -> None:
-        """End a command on the host, with its children, from a second session; as well as it goes in three seconds."""
+    async def _cut_short(self, command: Command, execution: Execution, *, password: str | None) -> None:
+        proven = False
+        try:
+            proven = await self._kill(command, password)
+        finally:
+            if execution.begun and not proven:
+                self.unended.append(command.tag)
+                execution.signal()
+            execution.stop()
+
+    async def _kill(self, command: Command, password: str | None) -> bool:
+        """End a command on the host, with its children, from a second session; return whether it is proven to be ended."""
         killer = tagged(Command(script=kill_script(command.tag), become=command.become))
         plan = wire(killer, password=password)
         with contextlib.suppress(ExecFailed, TimeoutError, OSError, asyncssh.Error):
             async with asyncio.timeout(_STOP_SECONDS):
                 execution = Execution(_Nowhere(), plan=plan, place=self._link.attempt.place)
                 await self._start(execution, plan)
-                await execution.run(killer)
+                return (await execution.run(killer)).ok
+        return False
 
     async def close(self) -> None:
         """Close it."""

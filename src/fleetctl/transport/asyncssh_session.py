@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,11 @@ class Execution(asyncssh.SSHClientSession[bytes]):
         for future in (self._closed, self._ready, self._room):
             if future is not None and not future.done():
                 future.set_result(None)
+
+    @property
+    def begun(self) -> bool:
+        """Whether the host was given the script."""
+        return self._sent
 
     @property
     def abandoned(self) -> bool:
@@ -222,6 +228,12 @@ class Execution(asyncssh.SSHClientSession[bytes]):
             else "",
             started=self._sent,
         )
+
+    def signal(self) -> None:
+        """Ask the server itself to kill the command's process group (RFC 4254, 6.9), where nothing else could be started."""
+        if self._chan is not None and not self._closed.done():
+            with contextlib.suppress(OSError):  # the connection is gone
+                self._chan.kill()
 
     def stop(self) -> None:
         """Close the channel and forget what still comes."""

@@ -32,7 +32,7 @@ __all__ = ["MAX_THREADS", "FabricConnection", "FabricSsh"]
 MAX_THREADS: Final = 64
 _SPARE_THREADS: Final = 8
 """For ending what was cancelled, when all the others are busy with what goes on."""
-_KILL_SECONDS: Final = 3.0
+_KILL_SECONDS: Final = 5.0
 
 T = TypeVar("T")
 
@@ -130,6 +130,7 @@ class FabricConnection:
 
     def __init__(self, host: Host, *, transport: FabricSsh, connection: fabric.Connection) -> None:
         self.host = host
+        self.unended: list[str] = []
         self.fabric = connection
         self._transport = transport
 
@@ -147,7 +148,11 @@ class FabricConnection:
             return await asyncio.shield(asyncio.wrap_future(job))
         except asyncio.CancelledError:
             if not job.cancel():  # it has a thread
-                await self._kill(command, exchange)
+                await self._cut_short(command, exchange)
+            raise
+        except BaseException:
+            if exchange.abandoned:
+                await self._cut_short(command, exchange)
             raise
 
     async def close(self) -> None:
@@ -171,16 +176,23 @@ class FabricConnection:
             relay=Relay(sink, loop=asyncio.get_running_loop()),
         )
 
-    async def _kill(self, command: Command, exchange: Exchange) -> None:
-        """End what a cancelled command left, as the user it became."""
-        killer = Command(script=kill_script(command.tag), become=command.become, tag=f"{command.tag}.kill")
+    async def _cut_short(self, command: Command, exchange: Exchange) -> None:
         exchange.abort()
+        proven = False
         try:
-            with contextlib.suppress(TimeoutError, ExecFailed, FleetError):
-                ending = await self._exchange(killer, _Nowhere())
-                await asyncio.wait_for(self._spare(ending.run), _KILL_SECONDS)
+            proven = await self._kill(command)
         finally:
+            if exchange.sent and not proven:
+                self.unended.append(command.tag)
             self._transport.spare.submit(exchange.close)
+
+    async def _kill(self, command: Command) -> bool:
+        """End what a command left, as the user it became; return whether it is proven to be ended."""
+        killer = replace(tagged(Command(script=kill_script(command.tag))), become=command.become)
+        with contextlib.suppress(TimeoutError, ExecFailed, FleetError):
+            ending = await self._exchange(killer, _Nowhere())
+            return (await asyncio.wait_for(self._spare(ending.run), _KILL_SECONDS)).ok
+        return False
 
     async def _spare(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._transport.spare, work)

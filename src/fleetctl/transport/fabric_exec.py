@@ -73,6 +73,7 @@ class Exchange:
 
     Attributes:
         begun: whether the host runs a shell for it.
+        sent: whether the host was given the script.
     """
 
     def __init__(
@@ -85,6 +86,12 @@ class Exchange:
         self._channel: paramiko.Channel | None = None
         self._feeder: threading.Thread | None = None
         self.begun = False
+        self.sent = False
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether the command was left to itself while it ran, because its output could not be taken: it has to be ended."""
+        return self.sent and self._relay.failure is not None
 
     def abort(self) -> None:
         """Take no more output: the command was cancelled."""
@@ -204,6 +211,7 @@ class Exchange:
 
     def _feed(self, channel: paramiko.Channel) -> None:
         """Send script and stdin from a thread of its own: a full window must not keep output from being read."""
+        self.sent = True
         self._feeder = threading.Thread(target=self._send, args=(channel,), name="fabric-stdin", daemon=True)
         self._feeder.start()
 

@@ -26,7 +26,7 @@ from fleetctl.transport.shell import Wire, kill_script, tagged, wire
 __all__ = ["Local", "LocalConnection"]
 
 _PIECE: Final = 256 * 1024
-_KILL_SECONDS: Final = 3.0
+_KILL_SECONDS: Final = 5.0
 _TAKE_TERMINAL: Final = ': <"$0"; eval "$1"'
 """A session leader that opens a terminal owns it (tty_ioctl(4)): no code runs between fork and exec."""
 
@@ -66,6 +66,7 @@ class LocalConnection:
 
     def __init__(self, host: Host, options: TransportOptions) -> None:
         self.host = host
+        self.unended: list[str] = []
         self._options = options
 
     async def exec(self, command: Command, sink: OutputSink) -> Exit:
@@ -73,10 +74,12 @@ class LocalConnection:
         command = tagged(command)
         sent = wire(command, password=await self._password() if command.become else None)
         child = await _start(sent)
+        exchange = _Exchange(child=child, wire=sent, sink=sink)
         try:
-            return await _Exchange(child=child, wire=sent, sink=sink).run(command.stdin)
-        except asyncio.CancelledError:
-            await self._kill(command)
+            return await exchange.run(command.stdin)
+        except BaseException:
+            if exchange.begun:
+                await self._cut_short(command)
             raise
         finally:
             await child.end()
@@ -90,11 +93,26 @@ class LocalConnection:
         except CredentialError as exc:
             raise ExecFailed(Reason.CREDENTIALS, exc.message, hint=exc.hint or "") from exc
 
-    async def _kill(self, command: Command) -> None:
-        """End what a cancelled command left, as the user it became."""
-        killer = Command(script=kill_script(command.tag), become=command.become, tag=f"{command.tag}.kill")
+    async def _cut_short(self, command: Command) -> None:
+        proven = False
+        try:
+            proven = await self._kill(command)
+        finally:
+            if not proven:
+                self.unended.append(command.tag)
+
+    async def _kill(self, command: Command) -> bool:
+        """End what a command left, as the user it became; return whether it is proven to be ended."""
+        killer = replace(tagged(Command(script=kill_script(command.tag))), become=command.become)
         with contextlib.suppress(TimeoutError, ExecFailed, FleetError):
-            await asyncio.shield(asyncio.wait_for(self.exec(killer, _Nowhere()), _KILL_SECONDS))
+            async with asyncio.timeout(_KILL_SECONDS):
+                sent = wire(killer, password=await self._password() if killer.become else None)
+                child = await _start(sent)
+                try:
+                    return (await _Exchange(child=child, wire=sent, sink=_Nowhere()).run(None)).ok
+                finally:
+                    await child.end()
+        return False
 
 
 class _Nowhere:
@@ -180,6 +198,7 @@ class _Exchange:
     child: _Child
     wire: Wire
     sink: OutputSink
+    begun: bool = False
 
     async def run(self, stdin: bytes | Path | None) -> Exit:
         source = _opened(stdin)
@@ -250,6 +269,7 @@ class _Exchange:
 
     async def _feed(self, source: bytes | IO[bytes], started: asyncio.Event) -> None:
         await started.wait()
+        self.begun = True
         try:
             self.child.stdin.write(self.wire.prologue)
             async for piece in _pieces(source):

@@ -73,15 +73,18 @@ class Connection(Protocol):
 
     Attributes:
         host: the host; its `user` is who is really logged in.
+        unended: tags of commands that were begun and cut short here, and are not proven to be ended: they may still run.
     """
 
     host: Host
+    unended: list[str]
 
     async def exec(self, command: Command, sink: OutputSink) -> Exit:
         """Run a command and stream its output until it ends.
 
         Cancelling this coroutine kills the command on the host, its children included, as well as the host allows,
-        within about three seconds, and then raises `asyncio.CancelledError`.
+        within about five seconds, and then raises `asyncio.CancelledError`. Where the host did not show that nothing is left,
+        the command's tag is added to `unended` before.
 
         Raises:
             ExecFailed: it could not be started, or the connection was lost before its end was seen.

@@ -36,6 +36,7 @@ class Script:
     out: bytes = b""
     err: bytes = b""
     close: BaseException | None = None
+    unkillable: bool = False
 
 
 @dataclass
@@ -81,6 +82,7 @@ class Conn:
     fleet: Fleet
     host: Host
     script: Script
+    unended: list[str] = field(default_factory=list)
 
     async def exec(self, command: Command, sink: OutputSink) -> Exit:
         fleet, name = self.fleet, self.host.name
@@ -95,6 +97,8 @@ class Conn:
             await asyncio.sleep(self.script.seconds)
         except asyncio.CancelledError:
             fleet.killed.append(name)
+            if self.script.unkillable:
+                self.unended.append(command.tag)
             raise
         finally:
             fleet.running -= 1

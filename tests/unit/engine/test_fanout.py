@@ -259,6 +259,48 @@ async def test_a_host_that_takes_too_long_is_killed_and_told_so(kit: Any, tmp_pa
     assert quick.status is Status.SUCCESS
 
 
+async def test_what_could_not_be_ended_is_unknown_and_never_called_killed(kit: Any, tmp_path: Path) -> None:
+    ran = await kit.fan_out(
+        tmp_path, [kit.Script(seconds=3600, unkillable=True)], limits=Limits(timeout=0.05)
+    )
+    (slow,) = ran.outcomes
+    assert (slow.status, slow.status_details) == (Status.UNKNOWN, "Still Running")
+    assert slow.reason is Reason.EXECUTION_TIMEOUT
+    assert slow.message == "still running after 0.05 s, and it could not be ended: it may still run"
+    assert "fleetctl runs cancel" in slow.hint
+
+
+async def test_a_step_that_could_not_be_ended_is_unknown(kit: Any, tmp_path: Path) -> None:
+    async def task(session: Session) -> Outcome:
+        return session.outcome(await session.exec(Command(script="do"), timeout=0.05))
+
+    scripts = [kit.Script(seconds=3600, unkillable=True), kit.Script(seconds=3600)]
+    ran = await kit.fan_out(tmp_path, scripts, task=task)
+    assert [outcome.status_details for outcome in ran.outcomes] == ["Still Running", "Execution Timed Out"]
+    assert [outcome.message.rpartition(", ")[2] for outcome in ran.outcomes] == [
+        "and it could not be ended: it may still run",
+        "killed",
+    ]
+
+
+async def test_a_cancelled_host_that_could_not_be_ended_is_unknown(kit: Any, tmp_path: Path) -> None:
+    control = Control()
+    acted: list[str] = []
+
+    def act(name: str) -> None:
+        acted.append(name)
+        if len(acted) == 2:
+            control.cancel()
+
+    scripts = [kit.Script(seconds=3600, unkillable=True), kit.Script(seconds=3600)]
+    ran = await kit.fan_out(tmp_path, scripts, control=control, before_act=act)
+    left, killed = ran.outcomes
+    assert (left.status, left.status_details) == (Status.UNKNOWN, "Still Running")
+    assert left.reason is Reason.INTERRUPTED
+    assert left.message == "cancelled by the operator, and it could not be ended: it may still run"
+    assert (killed.status, killed.message) == (Status.CANCELLED, "cancelled by the operator, killed")
+
+
 async def test_a_connection_lost_while_killing_is_still_a_timeout(kit: Any, tmp_path: Path) -> None:
     async def task(session: Session) -> Outcome:
         try:

@@ -35,6 +35,7 @@ class Counting:
         self._connection = connection
         self._lost_at = lost_at
         self.host = connection.host
+        self.unended = connection.unended
         self.commands = []
 
     async def exec(self, command, sink):

@@ -93,3 +93,11 @@ async def test_commands_run_side_by_side() -> None:
     )
     assert set(ends) == {Exit(code=0)}
     assert [int(sink.out) for sink in sinks] == list(range(20))
+
+
+async def test_a_kill_that_cannot_be_carried_out_is_no_proof(monkeypatch) -> None:
+    monkeypatch.setattr("fleetctl.transport.local._KILL_SECONDS", 0)
+    connection = await connect()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(connection.exec(Command(script="sleep 300", tag="local-unended"), Sink()), 0.5)
+    assert connection.unended == ["local-unended"]

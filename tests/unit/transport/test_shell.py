@@ -375,3 +375,22 @@ def test_killing_ends_the_whole_tree_and_nobody_else(killer: str, tmp_path: Path
     assert bystander.stdout
     bystander.stdout.close()
     victim.stdout.close()
+
+
+def test_without_proc_the_group_and_the_children_are_killed_and_nothing_is_proven() -> None:
+    tag = f"k-{uuid.uuid4().hex}"
+    sent = wire(Command(script="sleep 300 & setsid sleep 301 & echo ready; wait", tag=tag), password=None)
+    process = subprocess.Popen(
+        ["sh", "-c", sent.command_line], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    )
+    assert process.stdin
+    assert process.stdout
+    process.stdin.write(sent.prologue)
+    process.stdin.close()
+    assert process.stdout.readline() == b"ready\n"
+    script = kill_script(tag).replace("/proc", "/no-such-proc")
+    done = subprocess.run(["sh", "-c", script, f"{tag}.kill"], capture_output=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (1, b"", b"")
+    assert process.wait(5) == -15
+    assert process.stdout.read() == b""
+    process.stdout.close()
