@@ -67,6 +67,9 @@ def view(state: PackageState) -> dict[str, Any]:
             )
             for update in state.updates
         },
+        **({"advised": told} if (told := advised(state)) else {}),
+        **({"faults": faults} if (faults := {f.what: f.mend for f in state.faults}) else {}),
+        **({"blind": state.blind} if state.blind else {}),
         "reboot": [state.reboot.needed, list(state.reboot.packages), list(state.reboot.reasons)],
         "services": list(state.services),
         "metadata_age_seconds": state.metadata_age_seconds,
@@ -77,9 +80,34 @@ def view(state: PackageState) -> dict[str, Any]:
     }
 
 
+def advised(state: PackageState) -> dict[str, str]:
+    """What advisories say of each version, in one line."""
+    return {
+        f"{update.name} {version.version}": "; ".join(
+            " ".join(
+                filter(
+                    None,
+                    [
+                        a.id,
+                        a.classification,
+                        a.severity,
+                        f"{a.issued:%Y-%m-%d}" if a.issued else "",
+                        *a.cve_ids,
+                        *a.bugzilla_ids,
+                    ],
+                )
+            )
+            for a in version.advisories
+        )
+        for update in state.updates
+        for version in update.versions
+        if version.advisories
+    }
+
+
 def verdict(state: PackageState) -> dict[str, Any] | None:
     baseline = default_baseline(Host(name="any"), state.facts)
-    if state.errors or baseline is None:
+    if state.errors or state.blind or baseline is None:
         return None
     result = evaluate(state, baseline, NOW)
     listed = [patch for patch in result.patches if patch.state in LISTED]
@@ -127,9 +155,26 @@ def test_an_answer_cut_anywhere_is_never_judged(name, folder):
 @given(data=st.data())
 def test_reads_any_rubbish_without_raising(manager, data):
     sections = [section.name for section in read_sections(some_answer(manager.name))]
-    body = st.one_of(
-        st.binary(max_size=60), st.sampled_from([b"a\tb", b" *** 1 2", b"x:", b"@1", b"release o=", b"E: no"])
-    )
+    lines = [
+        b"a\tb",
+        b" *** 1 2",
+        b"x:",
+        b"@1",
+        b"release o=",
+        b"E: no",
+        b"a.b 1-2 c",
+        b"[{}]",
+        b"[1]",
+        b"generation=5",
+    ]
+    lines += [
+        b"a\t0\t1\t1\tx\t1\ts",
+        b"  Update ID: x",
+        b"i A x/Sec. a-1-1.x",
+        b"<?xml version='1.0'?><a/>",
+        b"[[packages]]",
+    ]
+    body = st.one_of(st.binary(max_size=60), st.sampled_from(lines))
     answer = b"".join(
         b"\n@@fleetctl %s begin\n%s\n@@fleetctl %s end %d\n"
         % (name.encode(), data.draw(body), name.encode(), data.draw(st.integers(0, 255)))
@@ -150,6 +195,27 @@ def some_answer(name: str) -> bytes:
 def test_every_posix_shell_reads_the_script(shell):
     told = subprocess.run([*shell, "-n"], input=SCRIPT, capture_output=True, text=True, check=False)
     assert (told.returncode, told.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("manager", MANAGERS, ids=NAMES)
+def test_only_a_script_that_may_refresh_has_a_function_that_does(manager):
+    asked = collect_script(MANAGERS, refresh=True)
+    assert f"refresh_{manager.name}()" in asked
+    assert f"refresh_{manager.name}" not in SCRIPT
+    assert manager.refresh
+    told = subprocess.run(["sh", "-n"], input=asked, capture_output=True, text=True, check=False)
+    assert (told.returncode, told.stderr) == (0, "")
+
+
+def test_a_refresh_that_failed_is_never_judged():
+    answer = (GOLDEN / "apt" / "deb13-clean" / "stdout").read_bytes()
+    begin, end = b"\n@@fleetctl refresh begin\n", b"\n@@fleetctl refresh end 100\n"
+    manager = answer.index(b"\n@@fleetctl manager begin")
+    told = answer[:manager] + begin + end + answer[manager:]
+    state = read_state(told, begin + b"E: The repository is gone" + end, MANAGERS)
+    assert state.errors == ("the package lists could not be refreshed: E: The repository is gone",)
+    well = told.replace(b"refresh end 100", b"refresh end 0")
+    assert read_state(well, begin + end, MANAGERS).errors == ()
 
 
 def test_shellcheck_finds_nothing_in_the_script():

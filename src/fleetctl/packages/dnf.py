@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
-from typing import ClassVar, Final
+from typing import ClassVar, Final, NamedTuple
 
 from fleetctl.packages.collect import script_text
 from fleetctl.packages.dnf_holds import held, read_holds, read_repositories
@@ -30,6 +30,7 @@ _NEEDED: Final = (
 )
 _NO_CACHE: Final = re.compile(r"Cache-only enabled but no cache for (?:repository )?['\"]?([^'\"]+)['\"]?")
 _HASHED: Final = re.compile(r"/([^/]+)-[0-9a-f]{16}/repodata/(\S+)$")
+_TWICE: Final = "installed in two versions at once, as a transaction that was cut short leaves it"
 _ASKED: Final = re.compile(r"^  \* (\S+)$", re.MULTILINE)
 
 
@@ -85,8 +86,8 @@ class Dnf:
             errors = ["dnf's list of advisories could not be read"]
         offers = Offers(offered, notices or {}, _candidates(sections["dnf-checkupdate"]))
         holds = read_holds(sections, generation=generation)
-        from_repository = _from(sections["dnf-from"])
-        installed = tuple(offers.installed(_placed(rpm, from_repository)) for rpm in rpms)
+        told = _Told(_from(sections["dnf-from"]), _doubled(sections["dnf-duplicates"]))
+        installed = tuple(offers.installed(told.of(rpm)) for rpm in rpms)
         services, unseen = _services(sections["dnf-services"])
         reboot, unseen_reboot = _reboot(sections["dnf-reboot"], facts, installed)
         return PackageState(
@@ -118,6 +119,8 @@ def _errors(sections: Sections, generation: int) -> list[str]:
     found = [] if sections.complete else ["the host's answer breaks off before its end"]
     if sections["dnf-tool"].code not in {0, -1}:
         return [*found, "neither /dev/shm nor /tmp can be written: dnf needs a place for its logs"]
+    for fault in rpm_faults(sections["dnf-installed"]):
+        return [*found, f"{fault.what}; mend it there with: {fault.mend}"]
     for name in _NEEDED:
         section = sections[name]
         if section.fault:
@@ -130,7 +133,7 @@ def _errors(sections: Sections, generation: int) -> list[str]:
 def _why(section: Section) -> str:
     if (found := _NO_CACHE.search(section.errors)) is not None:
         return f"there are no package lists of repository {found[1].strip()}: dnf never fetched them, or they were removed"
-    if "No repositories available" in section.errors or "no enabled repositories" in section.errors:
+    if "No repositories available" in section.errors or "No matching repositories for *" in section.errors:
         return "no repository is enabled: what is missing cannot be seen"
     told = [line.strip() for line in section.errors.splitlines() if line.strip()]
     return " ".join(told[:3]) or f"{section.name} failed with exit code {section.code} and gave no reason"
@@ -192,9 +195,29 @@ def _from(section: Section) -> dict[tuple[str, str, str], str]:
     }
 
 
-def _placed(package: InstalledPackage, known: dict[tuple[str, str, str], str]) -> InstalledPackage:
-    repository = known.get((package.name, package.arch, package.version), "")
-    return replace(package, repository=repository) if repository else package
+class _Told(NamedTuple):
+    """What dnf knows of installed packages and rpm does not.
+
+    Attributes:
+        repositories: that they came from, by name, architecture and version.
+        doubled: packages that are there in two versions and should not be.
+    """
+
+    repositories: dict[tuple[str, str, str], str]
+    doubled: dict[Key, None]
+
+    def of(self, package: InstalledPackage) -> InstalledPackage:
+        """Add it to a package."""
+        broken = package.key in self.doubled and not package.superseded
+        repository = self.repositories.get((package.name, package.arch, package.version), "")
+        if not broken and not repository:
+            return package
+        return replace(package, repository=repository, broken=_TWICE if broken else "")
+
+
+def _doubled(section: Section) -> dict[Key, None]:
+    rows = (line.split("\t") for line in section.lines)
+    return dict.fromkeys((row[0], row[2]) for row in rows if len(row) == 3)
 
 
 def _reboot(
@@ -228,14 +251,10 @@ def _services(section: Section) -> tuple[tuple[str, ...], list[str]]:
 
 
 def _faults(sections: Sections) -> Iterator[Fault]:
-    doubled = dict.fromkeys(
-        line.partition("\t")[0] for line in sections["dnf-duplicates"].lines if "\t" in line
-    )
+    doubled = tuple(dict.fromkeys(name for name, _ in _doubled(sections["dnf-duplicates"])))
     if doubled:
         yield Fault(
-            what=f"installed in two versions, as a transaction that was cut short leaves it: {', '.join(doubled)}",
-            mend="dnf -y remove --duplicates",
-            packages=tuple(doubled),
+            what=f"{_TWICE}: {', '.join(doubled)}", mend="dnf -y remove --duplicates", packages=doubled
         )
     unmet = [line.strip() for line in sections["dnf-check"].lines if " has missing requires of " in line]
     if unmet:

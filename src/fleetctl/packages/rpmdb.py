@@ -192,10 +192,12 @@ def _same(one: str, other: str) -> bool:
 
 
 def rpm_faults(section: Section) -> tuple[Fault, ...]:
-    """Say that rpm cannot read its own database, if it cannot."""
-    bad = [line for line in section.errors.splitlines() if line.startswith("error:")]
+    """Say that rpm cannot read its own database, if it cannot.
+
+    Args:
+        section: `rpm -qa`.
+    """
+    bad = [line.removeprefix("error: ") for line in section.errors.splitlines() if line.startswith("error: ")]
     if not bad:
         return ()
-    return (
-        Fault(what=f"rpm cannot read its database: {bad[0].removeprefix('error: ')}", mend="rpm --rebuilddb"),
-    )
+    return (Fault(what=f"rpm cannot read its database ({bad[-1]})", mend="rpm --rebuilddb"),)

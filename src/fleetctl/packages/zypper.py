@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from fnmatch import fnmatchcase
+from html import unescape
 from typing import ClassVar, Final
 
 from fleetctl.packages.collect import script_text
@@ -30,6 +31,7 @@ from fleetctl.packages.zypper_xml import (
     read_contents,
     read_locks,
     read_messages,
+    read_needed,
     read_offers,
     read_origins,
     read_patches,
@@ -99,9 +101,10 @@ class Zypper:
             errors = ["no repository is enabled: what is missing cannot be seen"]
         rpms, unread = read_rpms(sections["zypper-installed"].lines)
         patches = read_patches(sections["zypper-patches"].text)
+        contents = read_contents(sections["zypper-contents"].lines)
         offers = Offers(
             read_offers(sections["zypper-available"].text),
-            _notices(rpms, read_contents(sections["zypper-contents"].lines), patches),
+            _notices(rpms, contents, patches),
             {(o.name, o.arch): o.version for o in read_offers(sections["zypper-updates"].text)},
         )
         locks = read_locks(sections["zypper-locks"].text)
@@ -109,11 +112,17 @@ class Zypper:
         installed = tuple(_placed(rpm, origins) for rpm in rpms)
         reboot, unseen = _reboot(sections["zypper-reboot"], facts, installed)
         services, unseen_services = _services(sections["zypper-services"])
+        updates = tuple(_held(u, locks) for p in installed if (u := offers.update(p)) is not None)
+        placed = {advisory for update in updates for advisory in update.advisory_ids}
+        needed = [name for name in read_needed(sections["zypper-patches"].text) if name not in placed]
+        lost, beside = _unplaced(needed, rpms, contents)
+        if lost and not errors:
+            errors = [f"zypper needs {', '.join(lost)}, and which packages that is about could not be read"]
         return PackageState(
             manager=self.name,
             facts=facts,
             installed=installed,
-            updates=tuple(_held(u, locks) for p in installed if (u := offers.update(p)) is not None),
+            updates=updates,
             holds=locks,
             reboot=reboot,
             services=services,
@@ -123,7 +132,7 @@ class Zypper:
             if patches or errors
             else "no repository publishes patches: missing security updates cannot be told from others",
             errors=tuple(dict.fromkeys(errors)),
-            warnings=tuple(_warnings(sections, unread)),
+            warnings=tuple(dict.fromkeys(_warnings(sections, beside, unread))),
             unseen=(*unseen, *unseen_services),
         )
 
@@ -167,6 +176,8 @@ def _errors(sections: Sections) -> list[str]:
             *found,
             f"there are no package lists of repository {named}: zypper never fetched them, or they were removed",
         ]
+    for fault in rpm_faults(sections["zypper-installed"]):
+        return [*found, f"{fault.what}; mend it there with: {fault.mend}"]
     for name in _NEEDED:
         section = sections[name]
         if section.fault:
@@ -221,7 +232,7 @@ def _services(section: Section) -> tuple[tuple[str, ...], list[str]]:
 def _faults(section: Section) -> Iterator[Fault]:
     if section.ok and "Dependencies of all installed packages are satisfied" in section.text:
         return
-    problems = re.findall(r"Problem: (?:\d+: )?(.*)", section.text)
+    problems = re.findall(r"Problem: (?:\d+: )?(.*)", unescape(section.text))
     if problems:
         yield Fault(what=f"unmet dependencies: {'; '.join(problems[:5])}", mend="zypper verify")
 
@@ -237,9 +248,26 @@ def _metadata_time(section: Section, repositories: list[str]) -> datetime | None
     return min((time for name, time in times.items() if name in repositories), default=None)
 
 
-def _warnings(sections: Sections, unread: int) -> Iterator[str]:
+def _unplaced(
+    needed: list[str], rpms: list[InstalledPackage], contents: list[tuple[str, str, str]]
+) -> tuple[list[str], list[str]]:
+    """Sort needed patches that no update stands for: those that cannot be explained, and those of old versions kept beside new ones."""
+    older = {rpm.name: rpm for rpm in rpms if rpm.superseded}
+    beside = [
+        patch
+        for patch, name, version in contents
+        if patch in needed
+        and name in older
+        and rpm_version_key(older[name].version) < rpm_version_key(version)
+    ]
+    return [patch for patch in needed if patch not in beside], list(dict.fromkeys(beside))
+
+
+def _warnings(sections: Sections, beside: list[str], unread: int) -> Iterator[str]:
     if unread:
         yield f"{unread} lines of the answer could not be read"
+    for patch in beside:
+        yield f"zypper needs {patch} only for an old version that is installed beside a newer one"
     for section in sections:
         if section.name.startswith("zypper-"):
             yield from read_messages(section.text, "warning")

@@ -15,6 +15,7 @@ __all__ = [
     "read_contents",
     "read_locks",
     "read_messages",
+    "read_needed",
     "read_offers",
     "read_origins",
     "read_patches",
@@ -102,6 +103,11 @@ def read_patches(text: str) -> dict[str, Advisory]:
             title=(update.findtext("summary") or "").strip(),
         )
     return found
+
+
+def read_needed(text: str) -> list[str]:
+    """Return the names of the patches that zypper calls needed."""
+    return [update.get("name", "") for update in _all(text, "update") if update.get("status") == "needed"]
 
 
 def read_contents(lines: Iterable[str]) -> list[tuple[str, str, str]]:

@@ -76,9 +76,7 @@ class Approval:
         self._global = _compile(baseline.global_filters)
         self._rules = [(rule, _compile(rule.filters)) for rule in baseline.approval_rules]
         self._plain = not (baseline.rejected_patches or baseline.approved_patches)
-        self._non_security = not self._plain or any(
-            rule.enable_non_security for rule in baseline.approval_rules
-        )
+        self._non_security = not self._plain or self.asks_for_all
 
     def decide(self, candidate: Candidate) -> Decision | None:
         """Return what the baseline says about a version; None if it says nothing.
@@ -89,7 +87,7 @@ class Approval:
         if not self._plain:
             if _named(self._rejected, candidate):
                 return Decision(Deployment.EXPLICIT_REJECTED, "rejected_patches")
-            explicit = candidate.security or self.baseline.approved_patches_enable_non_security
+            explicit = _announced(candidate) or self.baseline.approved_patches_enable_non_security
             if explicit and _named(self._approved, candidate):
                 level = self.baseline.approved_patches_compliance_level
                 return Decision(Deployment.EXPLICIT_APPROVED, "approved_patches", level)
@@ -98,12 +96,21 @@ class Approval:
         found = [
             self._by_rule(rule, index, candidate)
             for index, (rule, filters) in enumerate(self._rules)
-            if (candidate.security or rule.enable_non_security) and _matches(filters, candidate)
+            if (_announced(candidate) or rule.enable_non_security) and _matches(filters, candidate)
         ]
         return max(found, key=lambda d: (d.status.asked_for, d.level.rank), default=None)
 
+    @property
+    def asks_for_all(self) -> bool:
+        """Whether some rule asks for updates that nobody announced as a security fix."""
+        return any(rule.enable_non_security for rule in self.baseline.approval_rules)
+
     def cares_about(self, *, security: bool) -> bool:
-        """Tell whether any version of that kind could be decided about at all: most of a host's packages cannot."""
+        """Tell whether any version of that kind could be decided about at all: most of a host's packages cannot.
+
+        Args:
+            security: it is a security fix, or an advisory names it.
+        """
         return security or self._non_security
 
     def _by_rule(self, rule: ApprovalRule, index: int, candidate: Candidate) -> Decision:
@@ -119,6 +126,15 @@ class Approval:
         if due is not None and due > self._now and rule.approve_after_days:
             return Decision(Deployment.PENDING_APPROVAL, by, rule.compliance_level, due)
         return Decision(Deployment.APPROVED, by, rule.compliance_level)
+
+
+def _announced(candidate: Candidate) -> bool:
+    """Tell whether a baseline that leaves out other updates can ask for it (SSM: EnableNonSecurity).
+
+    apt: it comes from the security pocket. Where vendors publish advisories: one names it, of whatever classification; the rule says
+    which ones it wants.
+    """
+    return candidate.security or bool(candidate.advisories)
 
 
 def _any_of(globs: Iterable[str]) -> _Patterns:

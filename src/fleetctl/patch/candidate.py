@@ -55,7 +55,7 @@ class Candidate:
             section=package.section,
             priority=package.priority,
             product=_product(facts),
-            repositories=tuple(origin.repository for origin in package.origins),
+            repositories=_repositories(package),
             advisories=package.advisories,
         )
 
@@ -64,9 +64,15 @@ class Candidate:
         return _VALUES[key](self)
 
     def released(self) -> datetime | None:
-        """Return when the vendor published it: the version's own date, else the newest of its advisories."""
+        """Return when the vendor published it: by the newest of its advisories, else by the version's own date (SSM: build time)."""
         dates = [advisory.issued for advisory in self.advisories if advisory.issued]
-        return self.date or max(dates, default=None)
+        return max(dates, default=None) or self.date
+
+
+def _repositories(package: InstalledPackage) -> tuple[str, ...]:
+    """Return where an installed version can be had, and where it came from."""
+    told = (*(origin.repository for origin in package.origins), package.repository)
+    return tuple(dict.fromkeys(name for name in told if name))
 
 
 def _product(facts: HostFacts) -> str:

@@ -19,7 +19,17 @@ _SYSTEMS: Final = {
     "debian": OperatingSystem.DEBIAN,
     "ubuntu": OperatingSystem.UBUNTU,
     "raspbian": OperatingSystem.RASPBIAN,
+    "rhel": OperatingSystem.REDHAT_ENTERPRISE_LINUX,
+    "rocky": OperatingSystem.ROCKY_LINUX,
+    "almalinux": OperatingSystem.ALMA_LINUX,
+    "ol": OperatingSystem.ORACLE_LINUX,
+    "centos": OperatingSystem.CENTOS,
+    "fedora": OperatingSystem.FEDORA,
+    "sles": OperatingSystem.SUSE,
+    "suse": OperatingSystem.SUSE,
+    "opensuse": OperatingSystem.SUSE,
 }
+_AMAZON: Final = {"2": OperatingSystem.AMAZON_LINUX_2}
 
 # SSM lists the priorities Required, Important, Standard, Optional, Extra. Here it is `*`, so that a package without a priority
 # is not called compliant for want of one.
@@ -38,18 +48,64 @@ def _at_once(name: str, system: OperatingSystem) -> Baseline:
     )
 
 
+def _advised(
+    name: str,
+    system: OperatingSystem,
+    *,
+    severities: tuple[str, ...] = ("Critical", "Important"),
+    bugfixes: bool = True,
+) -> Baseline:
+    """Return a baseline of a system whose vendor publishes advisories: a week for anybody else to find out first."""
+    security = ApprovalRule(
+        filters=Filters({FilterKey.CLASSIFICATION: ("Security",), FilterKey.SEVERITY: severities}),
+        approve_after_days=7,
+    )
+    bugfix = ApprovalRule(filters=Filters({FilterKey.CLASSIFICATION: ("Bugfix",)}), approve_after_days=7)
+    told = f"security updates rated {' or '.join(severities)}{', and bug fixes,' if bugfixes else ''} after 7 days"
+    return Baseline(
+        name=name,
+        operating_system=system,
+        description=f"Default patch baseline for {system.value}: {told}.",
+        approval_rules=(security, bugfix) if bugfixes else (security,),
+    )
+
+
+def _everything(name: str, system: OperatingSystem) -> Baseline:
+    return Baseline(
+        name=name,
+        operating_system=system,
+        description=f"Default patch baseline for {system.value}: all updates, after 7 days. Its repositories publish no advisories.",
+        approval_rules=(ApprovalRule(approve_after_days=7, enable_non_security=True),),
+    )
+
+
 BUILT_IN: Final = {
     baseline.operating_system: baseline
     for baseline in (
         _at_once("AWS-DebianDefaultPatchBaseline", OperatingSystem.DEBIAN),
         _at_once("AWS-UbuntuDefaultPatchBaseline", OperatingSystem.UBUNTU),
         _at_once("AWS-DefaultRaspbianPatchBaseline", OperatingSystem.RASPBIAN),
+        _advised("AWS-AmazonLinux2DefaultPatchBaseline", OperatingSystem.AMAZON_LINUX_2),
+        _advised("AWS-AmazonLinux2023DefaultPatchBaseline", OperatingSystem.AMAZON_LINUX_2023),
+        _advised("AWS-RedHatDefaultPatchBaseline", OperatingSystem.REDHAT_ENTERPRISE_LINUX),
+        _advised("AWS-RockyLinuxDefaultPatchBaseline", OperatingSystem.ROCKY_LINUX),
+        _advised("AWS-AlmaLinuxDefaultPatchBaseline", OperatingSystem.ALMA_LINUX),
+        _advised(
+            "AWS-OracleLinuxDefaultPatchBaseline",
+            OperatingSystem.ORACLE_LINUX,
+            severities=("Important", "Moderate"),
+        ),
+        _everything("AWS-CentOSDefaultPatchBaseline", OperatingSystem.CENTOS),
+        _advised("AWS-SuseDefaultPatchBaseline", OperatingSystem.SUSE, bugfixes=False),
+        _advised("FleetctlFedoraDefaultPatchBaseline", OperatingSystem.FEDORA),
     )
 }
 
 
 def operating_system(facts: HostFacts) -> OperatingSystem | None:
     """Return SSM's word for a host's system, a derivative counting as what it is like; None if it has none."""
+    if facts.os_id == "amzn":
+        return _AMAZON.get(facts.version_id, OperatingSystem.AMAZON_LINUX_2023)
     for word in (facts.os_id, *facts.os_like):
         if word in _SYSTEMS:
             return _SYSTEMS[word]

@@ -45,6 +45,9 @@ _VENDOR: Final = {
 _HELD: Final = {
     "hold": "held on the host: an upgrade will not install it",
     "pin": "a pin on the host keeps it back",
+    "versionlock": "a versionlock on the host keeps it back",
+    "exclude": "excluded on the host: an upgrade will not install it",
+    "lock": "locked on the host: an upgrade will not install it",
     "phased": "a phased update that this host is not offered yet",
 }
 
@@ -140,9 +143,10 @@ class _Judge:
 
     def installed(self, package: InstalledPackage) -> Patch:
         """Judge an installed package: the gravest state that fits."""
-        update = self._updates.get((package.name, package.arch))
-        cared_for = self._approval.cares_about(security=package.security)
-        if update is None and not (cared_for or package.broken or package.name in self._rebooting):
+        update = None if package.superseded else self._updates.get((package.name, package.arch))
+        cared_for = self._approval.cares_about(security=package.security or bool(package.advisories))
+        judged = cared_for or package.name in self._rebooting
+        if update is None and not package.broken and (package.superseded or not judged):
             return Patch(  # nine of ten
                 name=package.name,
                 arch=package.arch,
@@ -154,6 +158,8 @@ class _Judge:
         if decision is None and cared_for:
             decision = self._approval.decide(Candidate.installed(package, self._state.facts))
         state = self._state_of(package, target, decision)
+        # The target may be a bug fix that is newer than a security fix: then the host lacks both.
+        fix = update.security_fix if update and target else None
         return Patch(
             name=package.name,
             arch=package.arch,
@@ -162,8 +168,8 @@ class _Judge:
             package=package,
             target=target,
             decision=decision,
-            severity=_severity(decision, target),
-            security=target.security if target else package.security,
+            severity=_severity(decision, target, fix),
+            security=fix is not None if target else package.security,
             update=update if target else None,
             note=_note(package, update, target, state),
         )
@@ -206,7 +212,7 @@ class _Judge:
     def _target(self, update: AvailableUpdate) -> tuple[AvailableVersion | None, Decision | None]:
         """Return the newest version that the baseline asks for (SSM: if several are approved, the newest wins)."""
         for version in update.versions:
-            if not self._approval.cares_about(security=version.security):
+            if not self._approval.cares_about(security=version.security or bool(version.advisories)):
                 continue
             decision = self._approval.decide(Candidate.newer(update, version, self._state.facts))
             if decision is not None and decision.status.asked_for:
@@ -239,9 +245,11 @@ def vendor_severity(version: AvailableVersion | None) -> Severity:
     return max(given, key=lambda severity: severity.rank, default=Severity.UNSPECIFIED)
 
 
-def _severity(decision: Decision | None, target: AvailableVersion | None) -> Severity:
+def _severity(decision: Decision | None, *versions: AvailableVersion | None) -> Severity:
     level = decision.level if decision else Severity.UNSPECIFIED
-    return level if level is not Severity.UNSPECIFIED else vendor_severity(target)
+    if level is not Severity.UNSPECIFIED:
+        return level
+    return max((vendor_severity(version) for version in versions), key=lambda severity: severity.rank)
 
 
 def _note(
@@ -263,6 +271,8 @@ def _hidden(update: AvailableUpdate, target: AvailableVersion) -> str:
         return _HELD.get(update.held, f"kept back on the host: {update.held}")
     if update.kept_back:
         return "kept back by the package manager's own upgrade (dependencies)"
+    if not target.origins:
+        return "an advisory names it, but no repository of the host offers it"
     return (
         f"the package manager's candidate is {update.candidate}" if update.candidate != target.version else ""
     )

@@ -6,13 +6,14 @@ import asyncio
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from typing import Final
 
 from fleetctl.engine.task import Session
 from fleetctl.model import Become, Command, Host, Outcome, Reason, Status
 from fleetctl.packages.collect import collect_script, managers, read_state
 from fleetctl.packages.model import PackageState
 from fleetctl.packages.protocol import PackageManager
-from fleetctl.patch.approval import FirstSeen, no_record
+from fleetctl.patch.approval import Approval, FirstSeen, no_record
 from fleetctl.patch.baseline import Baseline
 from fleetctl.patch.defaults import BaselineChoice, default_baseline
 from fleetctl.patch.evaluate import evaluate
@@ -76,13 +77,19 @@ class ScanTask:
         """
         state = read_state(stdout, stderr, self.managers)
         if state.errors:
-            return _failed(outcome, state)
+            return _failed(outcome, state, self.managers)
         if (too_old := self._too_old(state)) is not None:
-            return _failed(outcome, replace(state, errors=(too_old,)))
+            return _failed(outcome, replace(state, errors=(too_old,)), self.managers)
         baseline = self.choose(host, state.facts)
         if baseline is None:
             system = state.facts.pretty_name or "this host"
-            return _failed(outcome, replace(state, errors=(f"there is no patch baseline for {system}",)))
+            return _failed(
+                outcome, replace(state, errors=(f"there is no patch baseline for {system}",)), self.managers
+            )
+        if state.blind:
+            if not Approval(baseline, now=datetime.now(UTC)).asks_for_all:
+                return _failed(outcome, replace(state, errors=(state.blind,)), self.managers)
+            state = replace(state, warnings=(*state.warnings, state.blind))
         return replace(outcome, data=self._judged(state, baseline, outcome, host))
 
     def _judged(
@@ -90,6 +97,8 @@ class ScanTask:
     ) -> dict[str, object]:
         now = outcome.ended or datetime.now(UTC)
         result = evaluate(state, baseline, now, first_seen=self.first_seen)
+        mends = tuple(f"{fault.what}; mend it with: {fault.mend}" for fault in state.faults if fault.mend)
+        state = replace(state, warnings=(*state.warnings, *mends))
         age = state.metadata_age_seconds
         if age is not None and age > _STALE.total_seconds():
             state = replace(
@@ -116,23 +125,39 @@ class ScanTask:
         return None
 
 
-def _failed(outcome: Outcome, state: PackageState) -> Outcome:
+def _failed(outcome: Outcome, state: PackageState, managers: tuple[PackageManager, ...]) -> Outcome:
     known = bool(state.manager)
     return replace(
         outcome,
         status=Status.FAILED,
         reason=Reason.REMOTE if known else Reason.PRECONDITION,
         message="cannot be judged: " + "; ".join(state.errors),
-        hint=_hint(state),
+        hint=_hint(state, managers),
     )
 
 
-def _hint(state: PackageState) -> str:
+# Words of an error that a manager names, and what a person should do about it.
+_HINTS: Final = (
+    (
+        "security pocket",
+        "add the vendor's security suite to the host's apt sources, or find out why its lists could not be fetched",
+    ),
+    ("mend it there with", "mend it, and scan again"),
+    (
+        "cannot be told from",
+        "choose a baseline that asks for every update (enable_non_security), or use the vendor's own repositories",
+    ),
+    ("no repository", "enable the vendor's repositories there, or register the host with its subscription"),
+)
+
+
+def _hint(state: PackageState, managers: tuple[PackageManager, ...]) -> str:
     text = " ".join(state.errors)
     if "package lists" in text:
-        return "run apt-get update there: fleetctl run HOST --become -- apt-get update"
-    if "security pocket" in text:
-        return "add the vendor's security suite to the host's apt sources, or find out why its lists could not be fetched"
+        refresh = next((m.refresh for m in managers if m.name == state.manager), "apt-get update")
+        return f"run {refresh} there: fleetctl run HOST --become -- {refresh}"
     if not state.manager:
         return "leave it out with --exclude, or wait for support of its package manager"
-    return "look at what it printed: fleetctl runs output RUN"
+    return next(
+        (hint for words, hint in _HINTS if words in text), "look at what it printed: fleetctl runs output RUN"
+    )

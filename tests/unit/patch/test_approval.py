@@ -154,6 +154,10 @@ def test_of_several_rules_approval_wins_and_then_the_graver_level(make):
         ("linuxmint", ("ubuntu", "debian"), "AWS-UbuntuDefaultPatchBaseline"),
         ("raspbian", ("debian",), "AWS-DefaultRaspbianPatchBaseline"),
         ("kali", ("debian",), "AWS-DebianDefaultPatchBaseline"),
+        ("rocky", ("rhel", "centos", "fedora"), "AWS-RockyLinuxDefaultPatchBaseline"),
+        ("scientific", ("rhel", "fedora"), "AWS-RedHatDefaultPatchBaseline"),
+        ("amzn", ("fedora",), "AWS-AmazonLinux2023DefaultPatchBaseline"),
+        ("opensuse-leap", ("suse", "opensuse"), "AWS-SuseDefaultPatchBaseline"),
         ("arch", (), None),
     ],
 )
@@ -165,7 +169,8 @@ def test_the_predefined_baselines_answer_to_ssm_s_names(os_id, like, name):
 
 
 def test_the_predefined_baselines_ask_for_a_security_update_without_a_priority(make):
-    version = make.version("2", security=True)
+    told = {"id": "A-1", "classification": "security", "severity": "Important"}
+    version = make.version("2", security=True, advisories=[told])
     update = replace(make.update("a", version), section="", priority="")
     for baseline in BUILT_IN.values():
         assert decide(make, baseline, Candidate.newer(update, version, FACTS)).status is Deployment.APPROVED

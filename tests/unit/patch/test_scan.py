@@ -14,7 +14,14 @@ from fleetctl.patch.report import scan_exit_code, scan_report
 from fleetctl.patch.scan import ScanTask
 from fleetctl.patch.telling import COLUMNS, tell_scan
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "apt"
+MANAGERS = Path(__file__).parents[2] / "golden"
+GOLDEN = MANAGERS / "apt"
+CASES = [
+    f"../{folder.parent.name}/{folder.name}"
+    for name in ("apt", "dnf", "zypper")
+    for folder in sorted((MANAGERS / name).iterdir())
+    if folder.is_dir()
+]
 THEN = datetime(2026, 11, 23, 21, 0, tzinfo=UTC)
 VALIDATOR = jsonschema.Draft202012Validator(schema(), format_checker=jsonschema.FormatChecker())
 
@@ -37,7 +44,7 @@ def report(*outcomes):
 GONE = Outcome(host="gone", status=Status.UNDELIVERABLE, reason=Reason.REFUSED, message="connection refused")
 
 
-@pytest.mark.parametrize("case", sorted(folder.name for folder in GOLDEN.iterdir() if folder.is_dir()))
+@pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("detail", [False, True], ids=["short", "detail"])
 def test_every_golden_host_makes_a_report_that_fits_its_schema(case, detail):
     told = report(scanned(case, detail=detail))

@@ -12,6 +12,19 @@ dnf_find() {
     esac
 }
 
+# For its locks dnf 4 makes a folder for each unprivileged user, wherever its caches are: one that was not there before goes again.
+dnf_user_folder() {
+    dnf_user=
+    [ "$(id -u)" != 0 ] || return 0
+    for dnf_path in /var/tmp/dnf-"$(id -un)"-*; do
+        if [ ! -e "$dnf_path" ]; then dnf_user=$(id -un); fi
+    done
+}
+
+dnf_tidy() {
+    if [ -n "$dnf_user" ]; then rm -rf /var/tmp/dnf-"$dnf_user"-*; fi
+}
+
 dnf_configured() { # OPTION DEFAULT: of dnf.conf
     dnf_value=$(sed -n "s/^$1[ \t]*=[ \t]*//p" /etc/dnf/dnf.conf 2>/dev/null | sed -n '$p')
     printf '%s\n' "${dnf_value:-$2}"
@@ -187,6 +200,7 @@ scan_dnf() {
     TZ=UTC
     export TZ
     dnf_find
+    dnf_user_folder
     dnf_newline=
     if [ "$dnf_generation" = 5 ]; then
         dnf_newline='
@@ -208,4 +222,5 @@ scan_dnf() {
     section dnf-services dnf_services
     section dnf-duplicates dnf_duplicates
     section dnf-check dnf_check
+    dnf_tidy
 }
