@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
 import textwrap
@@ -14,6 +15,8 @@ from typing import Any
 from lab.machine import Machine
 from lab.processes import until
 
+from fleetctl.document.bind import bind
+from fleetctl.document.load import load_text
 from fleetctl.engine.budget import Limits
 from fleetctl.engine.conduct import execute, proceed
 from fleetctl.engine.events import HostBack, HostRebooting
@@ -23,6 +26,7 @@ from fleetctl.engine.report import exit_code
 from fleetctl.engine.task import Session
 from fleetctl.model import Become, Command, Host, Outcome, Reason, Status
 from fleetctl.run.command import CommandTask
+from fleetctl.run.document import DocumentTask
 from fleetctl.store.runs import Runs
 from fleetctl.transport.protocol import TransportOptions
 
@@ -261,3 +265,28 @@ async def test_reboot_that_was_announced_and_never_asked_for_is_asked_for(
 
 def ledger(path: Path) -> bytes:
     return b"".join(file.read_bytes() for file in path.glob("runs/*/events.jsonl"))
+
+
+def document(*scripts: str) -> DocumentTask:
+    steps = [
+        {"action": "aws:runShellScript", "name": f"s{number}", "inputs": {"runCommand": [script]}}
+        for number, script in enumerate(scripts, 1)
+    ]
+    text = json.dumps({"schemaVersion": "2.2", "mainSteps": steps})
+    return DocumentTask(bound=bind(load_text(text.encode(), source="d.json", name="d"), {}), reboot=RULE)
+
+
+async def test_step_that_ends_with_194_runs_again_after_the_reboot_and_then_the_steps_after_it(
+    fresh_deb12: Machine, tmp_path: Path
+) -> None:
+    before = fresh_deb12.boot_id()
+    again = "cat /proc/sys/kernel/random/boot_id; [ -e /root/first ] || { touch /root/first; exit 194; }"
+    result = await run_on(tmp_path, document("echo 1 >> /root/one", again, "echo last"), fresh_deb12)
+    (outcome,) = result.outcomes
+    assert outcome.status is Status.SUCCESS, told(outcome)
+    (reboot,) = outcome.data["Reboots"]
+    assert (reboot["BootIdBefore"], reboot["BootIdAfter"]) == (before, fresh_deb12.boot_id())
+    said = result.folder.read_output(outcome.host, "stdout", "s2").decode().split()
+    assert said == [before, reboot["BootIdAfter"]]
+    assert result.folder.read_output(outcome.host, "stdout", "s3") == b"last\n"
+    assert fresh_deb12.output("cat /root/one") == "1"

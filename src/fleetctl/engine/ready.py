@@ -112,12 +112,17 @@ class Readiness:
         """Wait until systemd has finished starting, where it can be asked; the host itself does the waiting."""
         if not self._before.can_be_awaited:
             return
-        try:
-            boot = await self._look(wait=True)
-        except StepTimedOut:
-            boot = await self._look()
-        self._seen(boot)
-        if boot.is_starting or not boot.can_be_awaited:
+        while True:
+            try:
+                boot = await self._look(wait=True)
+            except StepTimedOut:
+                boot = await self._look()
+            self._seen(boot)
+            unclear = boot.is_starting or not boot.can_be_awaited
+            if not unclear or self._left <= 0:
+                break
+            await asyncio.sleep(self._rule.pause)
+        if unclear:
             jobs = f"; it waits for {named(boot.jobs)}" if boot.jobs else ""
             raise self._not_well(
                 f"came back, and had not finished starting {self._rule.ready_timeout:g} s later{jobs}",

@@ -80,7 +80,9 @@ async def resume_reboot(
     Raises:
         RebootFailed: as `reboot`.
     """
-    way = _Way(session, rule, before=Boot.from_note(note), become=become)
+    before = Boot.from_note(note)
+    _check(session, before)
+    way = _Way(session, rule, before=before, become=become)
     way.asked_by_another(_age(note))
     return await way.to_ready(seconds_known=False)
 
@@ -226,6 +228,11 @@ class _Way:
         _, refused, why = answer.text.rpartition("refused=")
         if refused:
             raise self._refused(why.strip())
+        # 128 and more is what is left of a shell that was killed, as by the shutdown that it asked for.
+        if 0 < answer.end.code < 128:
+            raise self._refused(
+                f"the request ended with exit code {answer.end.code}: {answer.said}".rstrip(": ")
+            )
 
     def _refused(self, why: str) -> RebootFailed:
         kind, _, more = why.partition(": ")
@@ -270,12 +277,13 @@ class _Way:
                 if boot.boot_id and boot.is_other_than(self._before):
                     return boot
                 await self._once_more(boot)
-            if self._left <= self._rule.pause:
+            if self._loop.time() + self._rule.pause >= self._ends:
                 raise self._not_down(boot) if boot is not None else self._not_back(last)
             await asyncio.sleep(self._rule.pause)
 
     @property
     def _left(self) -> float:
+        """Seconds until the limit; a last attempt gets a little time."""
         return max(self._ends - self._loop.time(), 0.1)
 
     async def _reconnect(self) -> None:
