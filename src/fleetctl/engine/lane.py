@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
-from fleetctl.engine.pieces import Piece, host_pieces, load_piece, next_segment
+from fleetctl.engine.pieces import Piece, host_pieces, load_piece, next_segment, was_begun_again
 from fleetctl.errors import FleetError
 from fleetctl.sink.protocol import Sink, SinkConflict, SinkFailed, Source, open_sink
 from fleetctl.store.runs import RunFolder
@@ -206,7 +206,8 @@ class Lane:
             try:
                 await self._send(key, piece.path if data is None else data, size=size)
             except SinkConflict as exc:
-                if not exc.grown:
+                # Ours of before, although the note of it was lost: less of the same file, or the host's earlier attempt.
+                if not exc.grown and not was_begun_again(self._folder, piece.path):
                     raise
             else:
                 self.shipment.objects[key] = (size, digest)

@@ -5,6 +5,8 @@ RUN/run.json                            at the start
     HOST/STEP/stdout                    of a document with several steps
     HOST/.data, HOST/.steps             what the task made of the output, and the order of the steps
     events/000001-000120.jsonl          pieces of the ledger, while the run goes on
+    earlier/1/HOST/stdout               of an attempt whose end nobody saw, before the host was begun again
+    gates/NAME/...                      what gates ran on hosts, when the run has ended or is paused
     events.jsonl, report.json           when the run has ended
 
 SSM's own: PREFIX/COMMAND-ID/INSTANCE-ID/PLUGIN[/STEP]/stdout, where a plain command's plugin is `awsrunShellScript`.
@@ -23,14 +25,22 @@ from fleetctl.engine.replay import replay
 from fleetctl.store.runs import RunFolder
 from fleetctl.store.standing import standing
 
-__all__ = ["PLAIN_STEP", "Piece", "final_pieces", "host_pieces", "load_piece", "next_segment"]
+__all__ = [
+    "PLAIN_STEP",
+    "Piece",
+    "final_pieces",
+    "host_pieces",
+    "load_piece",
+    "next_segment",
+    "was_begun_again",
+]
 
 PLAIN_STEP = "awsrunShellScript"
 """What stands for a step where there are none: SSM's name for the plugin of a plain command."""
 
 _AT_START = ("run.json",)
 _AT_END = ("events.jsonl", "report.json")
-_TAKEN = frozenset({*_AT_START, *_AT_END, "events"})
+_TAKEN = frozenset({*_AT_START, *_AT_END, "events", "earlier", "gates"})
 
 _SMALL = 8 << 20
 _SEGMENT = 4 << 20
@@ -67,16 +77,21 @@ def host_pieces(folder: Path) -> list[Piece]:
     return pieces
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def _entries(folder: Path) -> list[Path]:
     try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        return sorted(folder.iterdir())
     except OSError:
-        return
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            yield from _files(Path(entry.path))
-        elif entry.is_file(follow_symlinks=False):
-            yield Path(entry.path)
+        return []
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for path in _entries(folder):
+        if path.is_symlink():
+            continue
+        if path.is_dir():
+            yield from _files(path)
+        elif path.is_file():
+            yield path
 
 
 def final_pieces(folder: RunFolder) -> tuple[list[Piece], bool]:
@@ -85,19 +100,30 @@ def final_pieces(folder: RunFolder) -> tuple[list[Piece], bool]:
     Raises:
         NotFoundError, StateFolderError: the run cannot be read.
     """
-    ended = standing(folder.events).ended
-    out = folder.path / "out"
-    if ended:
-        hosts = [Path(entry.path) for entry in os.scandir(out) if entry.is_dir()] if out.is_dir() else []
-        hosts.sort()
+    stands = standing(folder.events)
+    if stands.ended:
+        hosts = sorted(path for path in _entries(folder.path / "out") if path.is_dir())
     else:
         shares = replay(folder).shares
-        hosts = [folder.output(name) for name, share in shares.items() if share.outcome is not None]
-    names = [*_AT_START, *(_AT_END if ended else ())]
-    pieces = [Piece(name, folder.path / name) for name in names if (folder.path / name).is_file()]
+        over = [name for name, share in shares.items() if share.outcome and share.outcome.status.ended]
+        hosts = [folder.output(name) for name in over]
+    names = [*_AT_START, *(_AT_END if stands.ended else ())]
+    whole = ["earlier", *(["gates"] if stands.ended or stands.kind == "run-paused" else [])]
+    files = [folder.path / name for name in names]
+    files += [path for name in whole for path in _files(folder.path / name)]
+    pieces = [Piece(path.relative_to(folder.path).as_posix(), path) for path in files if path.is_file()]
     for host in hosts:
         pieces += host_pieces(host)
-    return pieces, ended
+    return pieces, stands.ended
+
+
+def was_begun_again(folder: RunFolder, path: Path) -> bool:
+    """Tell whether a file of output is that of a host's second attempt, or of a later one."""
+    out = folder.path / "out"
+    if not path.is_relative_to(out):
+        return False
+    host = path.relative_to(out).parts[0]
+    return any((attempt / host).is_dir() for attempt in _entries(folder.path / "earlier"))
 
 
 def load_piece(path: Path) -> tuple[int, str, bytes | None]:

@@ -30,6 +30,8 @@ _SAVE_AFTER = 5.0
 _SAVE_SHARE = 50
 # Seconds without success after which nobody waits any longer.
 _PATIENCE = 10.0
+# Seconds for an operator who wants to go.
+_GRACE = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +105,7 @@ class Shipping:
             if isinstance(event, RunStarted):
                 self._start()
                 self._add(Piece("run.json", self._folder.path / "run.json"))
-            elif isinstance(event, HostEnded):
+            elif isinstance(event, HostEnded) and event.outcome.status.ended:
                 self._start()
                 self._add(self._folder.output(event.outcome.host))
         except Exception as exc:  # noqa: BLE001 - copies are not worth a run
@@ -114,17 +116,18 @@ class Shipping:
         """Objects and bytes that were put up to now, in all sinks."""
         return sum(lane.put[0] for lane in self._lanes), sum(lane.put[1] for lane in self._lanes)
 
-    async def finish(self, seconds: float = 60.0) -> Shipped:
+    async def finish(self, seconds: float = 60.0, *, leave: Callable[[], bool] = lambda: False) -> Shipped:
         """Ship what is left; call this when the report is written. Never raises but for its own cancellation.
 
         Args:
             seconds: the longest it may take. A sink that takes nothing for ten seconds, or that refuses, is not waited for.
+            leave: asked again and again; whether the operator wants to go: nothing is waited for then for more than two seconds.
         """
         if not self._settings:
             return Shipped(run_id=self._folder.run_id)
         try:
             self._start()
-            return await self._finish(seconds)
+            return await self._finish(seconds, leave)
         except Exception as exc:  # noqa: BLE001 - as above
             self._say(f"shipping failed: {type(exc).__name__}: {exc}; {self._later()}")
             return Shipped(run_id=self._folder.run_id, sinks=tuple(self._lost(s) for s in self._settings))
@@ -172,27 +175,26 @@ class Shipping:
                     lane.add(SEGMENT)
             await asyncio.sleep(_TICK)
 
-    async def _finish(self, seconds: float) -> Shipped:
+    async def _finish(self, seconds: float, leave: Callable[[], bool]) -> Shipped:
         pieces, ended = await asyncio.get_running_loop().run_in_executor(
             self._threads, final_pieces, self._folder
         )
-        shares = await asyncio.gather(
-            *(self._finish_lane(lane, pieces, ended=ended, seconds=seconds) for lane in self._lanes)
-        )
+        lanes = self._lanes
+        for lane in lanes:
+            for piece in lane.lacks(pieces):
+                lane.add(piece)
+            if not ended:
+                lane.add(SEGMENT)
+        await asyncio.gather(*(_wait(lane, seconds, leave) for lane in lanes))
+        shares = [self._share(lane, pieces, ended=ended) for lane in lanes]
         for share in shares:
             if share.missing:
                 number = f"{share.missing} of {share.total} objects are not"
                 self._say(f"{number} in {share.url}: {share.message}; {self._later()}")
         return Shipped(run_id=self._folder.run_id, sinks=tuple(shares))
 
-    async def _finish_lane(
-        self, lane: Lane, pieces: Sequence[Piece], *, ended: bool, seconds: float
-    ) -> SinkShare:
-        for piece in lane.lacks(pieces):
-            lane.add(piece)
-        if not ended:
-            lane.add(SEGMENT)
-        await _wait(lane, seconds)
+    @staticmethod
+    def _share(lane: Lane, pieces: Sequence[Piece], *, ended: bool) -> SinkShare:
         missing = lane.lacks(pieces)
         reason = lane.trouble or next(iter(lane.refused.values()), None)
         # The ledger's growth has no key of its own.
@@ -254,7 +256,7 @@ class Shipping:
         )
 
 
-async def _wait(lane: Lane, seconds: float) -> None:
+async def _wait(lane: Lane, seconds: float, leave: Callable[[], bool]) -> None:
     """Wait until the lane is empty, or there is no point in waiting."""
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -263,7 +265,8 @@ async def _wait(lane: Lane, seconds: float) -> None:
         while not done.done() and loop.time() - began < seconds:
             await asyncio.wait({done}, timeout=0.1)
             stuck = loop.time() - max(began, lane.moved) > _PATIENCE
-            if lane.trouble is not None and (stuck or lane.hopeless):
+            gone = loop.time() - began > _GRACE and leave()
+            if gone or (lane.trouble is not None and (stuck or lane.hopeless)):
                 return
     finally:
         done.cancel()

@@ -52,6 +52,23 @@ def test_of_an_unfinished_run_only_what_stays_as_it_is_goes(runs: Runs) -> None:
     assert [piece.key for piece in pieces] == ["run.json", "done/awsrunShellScript/stdout"]
 
 
+def test_gates_and_earlier_attempts_are_evidence_too(runs: Runs) -> None:
+    folder = make_run(runs, RUN, {"web-1": {"stdout": b"2"}}, ended=False)
+    for name in ("earlier/1/web-1/stdout", "gates/canary/events.jsonl", "gates/canary/out/web-1/stdout"):
+        (folder.path / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder.path / name).write_bytes(b"1")
+    (folder.path / "run.lock").write_text("{}")
+    keys = [piece.key for piece in final_pieces(folder)[0]]
+    assert keys == ["run.json", "earlier/1/web-1/stdout", "web-1/awsrunShellScript/stdout"]
+    add_records(folder, [("run-paused", {"wave": 1})])
+    keys = [piece.key for piece in final_pieces(folder)[0]]
+    assert keys[1:4] == [
+        "earlier/1/web-1/stdout",
+        "gates/canary/events.jsonl",
+        "gates/canary/out/web-1/stdout",
+    ]
+
+
 def test_a_run_that_was_taken_up_again_is_unfinished_again(runs: Runs) -> None:
     folder = make_run(runs, RUN, {"done": {}})
     add_records(folder, [("controller", {})])

@@ -259,6 +259,43 @@ async def test_what_changed_since_it_was_shipped_is_put_beside_its_earlier_state
     assert bucket.read(f"p/{RUN}/web-1/awsrunShellScript/stdout~2") == b"one\ntwo\n"
 
 
+async def test_the_output_of_an_attempt_before_stands_beside_that_of_the_last_even_if_its_note_is_lost(
+    runs: Runs, bucket: Bucket
+) -> None:
+    folder = make_run(runs, RUN, {"web-1": {"stdout": b"killed halfway"}})
+    assert (await Shipping([sink(bucket)], folder).finish()).ok
+    (folder.path / "shipping.json").unlink()
+    (folder.path / "earlier" / "1").mkdir(parents=True)
+    folder.output("web-1").rename(folder.path / "earlier" / "1" / "web-1")
+    folder.output("web-1").mkdir()
+    (folder.output("web-1") / "stdout").write_bytes(b"all of it")
+    assert (await Shipping([sink(bucket)], folder).finish()).ok
+    assert bucket.read(f"p/{RUN}/web-1/awsrunShellScript/stdout~2") == b"all of it"
+    assert bucket.read(f"p/{RUN}/earlier/1/web-1/stdout") == b"killed halfway"
+
+
+async def test_a_job_that_goes_on_without_us_has_no_final_output(runs: Runs, bucket: Bucket) -> None:
+    folder = make_run(runs, RUN, {}, ended=False, unfinished=("web-1",))
+    folder.output("web-1").mkdir(parents=True)
+    (folder.output("web-1") / "stdout").write_bytes(b"so far")
+    shipping = Shipping([sink(bucket)], folder)
+    shipping.observe(RunStarted(RUN, ()))
+    shipping.observe(HostEnded(Outcome(host="web-1", status=Status.IN_PROGRESS)))
+    assert (await shipping.finish()).ok
+    assert keys(bucket) == ["events/000001-000002.jsonl", "run.json"]
+
+
+async def test_an_operator_who_wants_to_go_is_not_held(
+    runs: Runs, s3: S3Server, bucket: Bucket, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fleetctl.engine.shipping._GRACE", 0.1)
+    folder = make_run(runs, RUN, {f"web-{n}": {"stdout": b"1"} for n in range(50)})
+    with Gate(s3, slow=0.3).open() as gate:
+        shipped = await Shipping([sink(bucket, gate.url)], folder, tell=told).finish(3600, leave=lambda: True)
+    assert not shipped.ok
+    assert "no time left" in told.texts[-1]
+
+
 async def test_a_second_shipping_puts_only_what_is_missing(runs: Runs, s3: S3Server, bucket: Bucket) -> None:
     folder = make_run(runs, RUN, {"web-1": {"stdout": b"1"}}, ended=False)
     await Shipping([sink(bucket)], folder).finish()
