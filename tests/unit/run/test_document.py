@@ -3,15 +3,17 @@
 import json
 import shutil
 import time
+from dataclasses import replace
 
 import pytest
 
 from fleetctl.document.bind import bind
 from fleetctl.document.load import load_text
+from fleetctl.engine.boot import RebootRule
 from fleetctl.engine.output import OutputFiles
 from fleetctl.engine.task import Session
 from fleetctl.model import Host, Reason, Status
-from fleetctl.run.document import DocumentTask, document_task
+from fleetctl.run.document import MAX_REBOOTS, DocumentTask, document_task
 from fleetctl.store.runs import RunFolder
 from fleetctl.transport.local import Local
 from fleetctl.transport.protocol import ExecFailed, TransportOptions
@@ -47,13 +49,16 @@ class Counting:
 
 @pytest.fixture
 async def on_host(tmp_path):
-    async def run(task, *, platform=None, lost_at=None):
+    async def run(task, *, platform=None, lost_at=None, notes=(), resume=False):
         transport = Local(TransportOptions())
         connection = await transport.connect(Host(name="h1", transport="local", platform=platform))
         counting = Counting(connection, lost_at=lost_at)
+        if notes:
+            counting.host = replace(counting.host, transport="elsewhere")
         folder = RunFolder(tmp_path / "run")
         files = OutputFiles(folder, "h1")
-        outcome = await task(Session(counting, folder, files, run_id="run"))
+        session = Session(counting, folder, files, run_id="run", notes=notes)
+        outcome = await (task.resume(session) if resume else task(session))
         files.close()
         await connection.close()
         await transport.close()
@@ -336,3 +341,77 @@ async def test_a_dry_run_shows_every_step_and_its_script():
     text = document_task("AWS-RunShellScript", ["commands=uptime"]).describe(Host(name="h1"))
     assert "uptime" in text
     assert "aws:runShellScript" in text
+
+
+RULE = RebootRule(timeout=30, ready_timeout=30, settle=0, pause=0.1)
+REBOOTING = {"type": "rebooting", "boot": "another boot"}
+REBOOTED = {"type": "rebooted", "reboot": {"BootIdBefore": "a", "BootIdAfter": "b", "State": "running"}}
+
+
+def ended(name, code, **more):
+    result = {"step": name, "status": "Success", "details": "", "reason": None, "message": "", "code": code}
+    return {
+        **result,
+        "signal": None,
+        "started": "2026-01-01T00:00:00+00:00",
+        "ended": None,
+        "reboots": 0,
+        **more,
+    }
+
+
+def asking(name, **more):
+    return ended(name, 194, status="Failed", reason="reboot-requested", details="Reboot Requested", **more)
+
+
+async def test_reboot_that_fails_fails_the_step_and_nothing_comes_after_it(on_host):
+    steps = (shell("a", "exit 194"), shell("b", "true"), shell("c", "true", finallyStep=True))
+    outcome, _, _ = await on_host(task(*steps, reboot=RULE))
+    assert (outcome.status_details, outcome.reason) == ("Reboot Failed", Reason.REBOOT_REFUSED)
+    assert outcome.response_code == 194
+    assert "fleetctl itself runs on it" in outcome.message
+    assert states(outcome) == {"a": "Failed", "b": "Pending", "c": "Pending"}
+
+
+async def test_document_goes_on_where_a_controller_was_lost_in_a_reboot(on_host):
+    notes = [{**REBOOTING, "done": {"steps": [ended("a", 0), asking("b")]}}]
+    steps = (shell("a", "echo again"), shell("b", "echo again"), shell("c", "echo c"))
+    outcome, folder, _ = await on_host(task(*steps, reboot=RULE), notes=notes, resume=True)
+    assert outcome.status is Status.SUCCESS
+    assert states(outcome) == {"a": "Success", "b": "Success", "c": "Success"}
+    assert [plugin.get("Reboots", 0) for plugin in outcome.data["CommandPlugins"]] == [0, 1, 0]
+    assert outcome.data["Reboots"][0]["BootIdBefore"] == "another boot"
+    assert folder.read_output("h1", "stdout", "a") == b""
+    assert folder.read_output("h1", "stdout", "b") == b"again\n"
+
+
+async def test_failure_before_the_reboot_is_not_forgotten_after_it(on_host):
+    failed = ended("a", 3, status="Failed", reason="exit-code", message="exit code 3")
+    notes = [{**REBOOTING, "done": {"steps": [failed, asking("b")]}}]
+    steps = (shell("a", "true"), shell("b", "true"))
+    outcome, _, _ = await on_host(task(*steps, reboot=RULE), notes=notes, resume=True)
+    assert (outcome.status, outcome.response_code) == (Status.FAILED, 3)
+
+
+@pytest.mark.parametrize(
+    "notes",
+    [
+        [{"type": "invocation-started"}],
+        [{**REBOOTING, "done": {"steps": [asking("a")]}}, REBOOTED],
+        [{**REBOOTING, "done": {"steps": [asking("of another document")]}}],
+        [{**REBOOTING, "done": {}}],
+    ],
+    ids=["no reboot", "step runs again", "other step", "damaged"],
+)
+async def test_nobody_knows_how_far_a_step_came_whose_controller_was_lost(notes, on_host):
+    outcome, _, commands = await on_host(task(shell("a", "true"), reboot=RULE), notes=notes, resume=True)
+    assert outcome is None
+    assert commands == []
+
+
+async def test_step_that_always_asks_for_a_reboot_is_ended(on_host):
+    notes = [note for _ in range(MAX_REBOOTS) for note in (REBOOTING, REBOOTED)]
+    outcome, _, commands = await on_host(task(shell("a", "exit 194"), reboot=RULE), notes=notes)
+    assert (outcome.status, outcome.reason) == (Status.FAILED, Reason.REBOOT_LOOP)
+    assert f"again after {MAX_REBOOTS} of them" in outcome.message
+    assert len(commands) == MAX_REBOOTS + 1
