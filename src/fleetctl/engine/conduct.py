@@ -206,7 +206,7 @@ class Conduct:
             self._watch.cancel()
             await asyncio.shield(self._shut(fan_out))
         if shipping is not None:
-            await shipping.finish()
+            await shipping.finish(leave=lambda: self.control.cancelled or self.control.leaving)
         self.audience.tell(RunEnded(self.folder.run_id, status))
         if fan_out.abandoned:
             raise asyncio.CancelledError
