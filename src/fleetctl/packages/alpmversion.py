@@ -37,8 +37,9 @@ def _compare(left: str, right: str) -> int:
         return 0
     ours, theirs = split_alpm_version(left), split_alpm_version(right)
     told = _part(ours[0] or "0", theirs[0] or "0") or _part(ours[1], theirs[1])
-    # A release counts only where both have one.
-    return told or (_part(ours[2], theirs[2]) if ours[2] and theirs[2] else 0)
+    # A release counts only where both have one, be it empty.
+    both = all("-" in version for version in (left, right))
+    return told or (_part(ours[2], theirs[2]) if both else 0)
 
 
 _Key = cmp_to_key(_compare)

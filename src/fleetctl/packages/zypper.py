@@ -232,7 +232,7 @@ def _services(section: Section) -> tuple[tuple[str, ...], list[str]]:
 def _faults(section: Section) -> Iterator[Fault]:
     if section.ok and "Dependencies of all installed packages are satisfied" in section.text:
         return
-    problems = re.findall(r"Problem: (?:\d+: )?(.*)", unescape(section.text))
+    problems = [unescape(text) for text in re.findall(r"Problem: (?:\d+: )?([^<\n]+)", section.text)]
     if problems:
         yield Fault(what=f"unmet dependencies: {'; '.join(problems[:5])}", mend="zypper verify")
 

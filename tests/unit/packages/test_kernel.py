@@ -2,7 +2,7 @@
 
 import pytest
 
-from fleetctl.packages.kernel import pending_kernel
+from fleetctl.packages.kernel import pending_kernel, pending_rpm_kernel
 from fleetctl.packages.model import HostFacts, InstalledPackage
 
 
@@ -70,4 +70,55 @@ def images(*versions):
 )
 def test_finds_the_kernel_that_waits_for_a_reboot(kernel, build, installed, expected):
     found = pending_kernel(HostFacts(kernel=kernel, kernel_build=build), images(*installed))
+    assert (found[0] if found else None) == expected
+
+
+def rpms(*told):
+    found = []
+    for text in told:
+        name, version, release, arch = text.split()
+        full = f"{version}-{release}"
+        found.append(InstalledPackage(name=name, version=full, upstream=version, release=release, arch=arch))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("kernel", "installed", "expected"),
+    [
+        (
+            "5.14.0-427.13.1.el9_4.x86_64",
+            ["kernel-core 5.14.0 427.13.1.el9_4 x86_64", "kernel-core 5.14.0 427.20.1.el9_4 x86_64"],
+            "kernel-core",
+        ),
+        (
+            "5.14.0-427.20.1.el9_4.x86_64",
+            ["kernel-core 5.14.0 427.13.1.el9_4 x86_64", "kernel-core 5.14.0 427.20.1.el9_4 x86_64"],
+            None,
+        ),
+        (
+            "5.14.0-427.13.1.el9_4.x86_64+rt",
+            ["kernel-rt-core 5.14.0 427.13.1.el9_4 x86_64", "kernel-core 5.14.0 427.20.1.el9_4 x86_64"],
+            None,
+        ),
+        (
+            "6.4.0-150600.21-default",
+            ["kernel-default 6.4.0 150600.21.3 x86_64", "kernel-default 6.4.0 150600.23.7.3 x86_64"],
+            "kernel-default",
+        ),
+        (
+            "6.4.0-150600.23.7-default",
+            ["kernel-default 6.4.0 150600.21.3 x86_64", "kernel-default 6.4.0 150600.23.7.3 x86_64"],
+            None,
+        ),
+        ("6.18.44-host", ["kernel-core 5.14.0 1 x86_64", "kernel-core 5.14.0 2 x86_64"], None),
+        (
+            "5.14.0-1.x86_64",
+            ["kernel-core 5.14.0 1 x86_64", "kernel-headers 5.14.0 2 x86_64"],
+            None,
+        ),
+        ("", [], None),
+    ],
+)
+def test_finds_the_rpm_kernel_that_waits_for_a_reboot(kernel, installed, expected):
+    found = pending_rpm_kernel(HostFacts(kernel=kernel), rpms(*installed))
     assert (found[0] if found else None) == expected
