@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -180,3 +184,65 @@ def test_machines_get_rows(fleetctl: Any, old: RunFolder) -> None:
     assert (row["CommandId"], row["Action"], row["Reason"]) == (OLD, "Remove", "")
     assert fleetctl("runs", "prune", "--keep", "9999w", "--dry-run", "--format", "json").code == 2
     assert fleetctl("runs", "prune", "--keep", "500w", "--dry-run", "--format", "json").json == []
+
+
+def test_a_run_ships_itself_and_its_exit_code_stays_its_own(
+    fleetctl: Any, project: Path, bucket: Bucket
+) -> None:
+    settings(project, sinks(f"s3://{bucket.name}/fleet", endpoint=bucket.server.url))
+    done = fleetctl("run", "web", "--format", "json", "--", "echo here; [ $FLEETCTL_HOST != web-2 ]")
+    assert done.code == 3
+    run_id = done.json["CommandId"]
+    assert bucket.listed() == [
+        f"fleet/{run_id}/{name}"
+        for name in (
+            "events.jsonl", "report.json", "run.json", "web-1/awsrunShellScript/stdout",
+            "web-2/awsrunShellScript/stdout", "web-3/awsrunShellScript/stdout",
+        )
+    ]  # fmt: skip
+    folder = project / ".fleetctl/runs" / run_id
+    for name in ("events.jsonl", "report.json", "run.json"):
+        assert bucket.read(f"fleet/{run_id}/{name}") == (folder / name).read_bytes()
+    assert fleetctl("runs", "ship", "--all").stdout == ""
+
+
+def test_a_run_whose_sink_is_down_is_well_and_says_what_to_do(
+    fleetctl: Any, project: Path, tmp_path: Path, impatient: None
+) -> None:
+    (tmp_path / "archive").write_text("in the way")
+    settings(project, sinks((tmp_path / "archive" / "runs").as_uri()))
+    done = fleetctl("run", "web", "--format", "json", "--", "echo here")
+    assert done.code == 0
+    assert f"finish with: fleetctl runs ship {done.json['CommandId']}" in done.stderr
+    (tmp_path / "archive").unlink()
+    assert fleetctl("runs", "ship", "last").code == 0
+    assert len(files_below(tmp_path / "archive")) == 6
+
+
+def test_a_killed_run_is_away_as_far_as_it_was_and_stays_here(
+    fleetctl: Any, project: Path, bucket: Bucket
+) -> None:
+    settings(project, sinks(f"s3://{bucket.name}", endpoint=bucket.server.url, every="1s"))
+    work = "echo here; [ $FLEETCTL_HOST = web-1 ] || sleep 4"
+    argv = [sys.executable, "-m", "fleetctl", "run", "web", "--", work]
+    child = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(600):
+            names = {key.partition("/")[2] for key in bucket.listed()}
+            if "web-1/awsrunShellScript/stdout" in names and any("events/" in name for name in names):
+                break
+            time.sleep(0.05)
+    finally:
+        child.kill()
+        assert child.wait() == -signal.SIGKILL
+    assert {"run.json", "web-1/awsrunShellScript/stdout"} <= names
+    assert "report.json" not in names
+    (row,) = fleetctl("runs", "ship", "last", "--format", "json").json
+    assert (row["Status"], row["Missing"]) == ("Unfinished", 0)
+    done = fleetctl("runs", "prune", "--keep", "0s", "--yes")
+    assert "unfinished" in done.stdout
+    run_id = row["CommandId"]
+    ledger = (project / ".fleetctl/runs" / run_id / "events.jsonl").read_bytes()
+    for key in bucket.listed():
+        if "/events/" in key:
+            assert bucket.read(key) in ledger
