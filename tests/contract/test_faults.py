@@ -15,6 +15,7 @@ import psutil
 import pytest
 from lab.keys import new_key
 from lab.loopback import black_hole, closed_port
+from reach.servers import openssh
 
 from fleetctl.model import Become, Command, Exit, Reason
 from fleetctl.transport.protocol import ExecFailed, Unreachable
@@ -88,7 +89,10 @@ async def test_a_time_limit_round_a_command_ends_it(place) -> None:
 
 async def test_what_may_not_be_killed_is_known_to_be_unended(ssh) -> None:
     sink = Started()
-    command = Command(script="sudo -n setsid sh -c 'trap \"\" TERM HUP; echo $$; sleep 300; :'; :", tag=f"c-{uuid.uuid4().hex}")
+    command = Command(
+        script="sudo -n setsid sh -c 'trap \"\" TERM HUP; echo $$; sleep 300; :'; :",
+        tag=f"c-{uuid.uuid4().hex}",
+    )
     async with ssh.connected(host=ssh.host(user=ssh.scene.people().free)) as connection:
         task = asyncio.ensure_future(connection.exec(command, sink))
         await asyncio.wait_for(sink.event.wait(), 20)
@@ -151,6 +155,45 @@ async def test_a_connection_lost_while_running_is_told(ssh) -> None:
         with pytest.raises(ExecFailed) as caught:
             await connection.exec(Command(script="echo never"), Started())
         assert not caught.value.started
+
+
+FORCED = {
+    "says yes": "exit 0",
+    "talks": "echo welcome; echo again >&2; exit 0",
+    "reads": "cat >/dev/null",
+    "is a shell": "exec sh",
+    "repeats": 'echo "refused: $SSH_ORIGINAL_COMMAND" >&2',
+}
+
+
+@pytest.mark.parametrize("forced", FORCED.values(), ids=FORCED)
+async def test_a_host_that_runs_something_else_is_no_success(ssh, tmp_path, caught, forced) -> None:
+    with openssh(tmp_path, name="forced", extra=f"ForceCommand {forced}") as server:
+        known = tmp_path / "known"
+        known.write_text(server.known_hosts_line)
+        sink, ran = caught(), ssh.tmp / "ran"
+        where = {"host": ssh.host(port=server.port), "options": ssh.options(known_hosts=(known,))}
+        async with ssh.connected(**where) as connection:
+            with pytest.raises(ExecFailed) as failure:
+                await connection.exec(Command(script=f"touch {ran}"), sink)
+    why = failure.value
+    assert (why.reason, why.started) == (Reason.REMOTE, False)
+    assert "ForceCommand" in why.hint
+    assert not ran.exists()
+    if "welcome" in forced:
+        assert "welcome" in why.message
+        assert (bytes(sink.out), bytes(sink.err)) == (b"welcome\n", b"again\n")
+
+
+async def test_a_forced_wrapper_that_runs_the_command_is_none_the_worse(ssh, tmp_path, caught) -> None:
+    wrapper = 'echo banner >&2; eval "$SSH_ORIGINAL_COMMAND" 2>&1'
+    with openssh(tmp_path, name="wrapped", extra=f"ForceCommand {wrapper}") as server:
+        known, sink = tmp_path / "known", caught()
+        known.write_text(server.known_hosts_line)
+        where = {"host": ssh.host(port=server.port), "options": ssh.options(known_hosts=(known,))}
+        async with ssh.connected(**where) as connection:
+            assert await connection.exec(Command(script="echo out; exit 4"), sink) == Exit(code=4)
+    assert (bytes(sink.out), bytes(sink.err)) == (b"out\n", b"banner\n")
 
 
 async def unreachable(place, *, options=None, **host) -> Unreachable:

@@ -117,7 +117,7 @@ class Job:
         pieces: list[str] = []
         line, size, stdin = "", 0, None
         if not known:
-            inner = wire(replace(self.command, become=None, tag=self.job_id), password=None)
+            inner = wire(replace(self.command, become=None, tag=self.job_id), password=None, announce=False)
             text = inner.prologue.decode("utf-8", "surrogateescape")
             pieces = [text[start : start + _PIECE] for start in range(0, len(text), _PIECE)]
             line, stdin = inner.command_line, self.command.stdin

@@ -50,6 +50,7 @@ class Execution(asyncssh.SSHClientSession[bytes]):
         loop = asyncio.get_running_loop()
         self._sink = sink
         self._dialogue = plan.dialogue
+        self._opening = plan.opening
         self._plan = plan
         self._place = place
         self._chan: asyncssh.SSHClientChannel[bytes] | None = None
@@ -72,7 +73,12 @@ class Execution(asyncssh.SSHClientSession[bytes]):
         try:
             if self._dialogue is not None and not self._dialogue.ready:
                 self._take(self._dialogue.feed("stderr" if datatype else "stdout", data))
-            elif datatype:
+                return
+            if self._opening is not None:
+                data = self._opening.feed("stderr" if datatype else "stdout", data)
+                if not data:
+                    return
+            if datatype:
                 self._sink.stderr(data)
             else:
                 self._sink.stdout(data)
@@ -217,7 +223,14 @@ class Execution(asyncssh.SSHClientSession[bytes]):
             raise self._trouble
         if self._dialogue is not None and not self._dialogue.ready and self._lost is None:
             raise self._dialogue.ended(self._exit)
+        if self._opening is not None:
+            if rest := self._opening.rest("stdout"):
+                self._sink.stdout(rest)
+            if rest := self._opening.rest("stderr"):
+                self._sink.stderr(rest)
         if self._exit is not None:
+            if self._opening is not None and (fault := self._opening.fault(self._exit)) is not None:
+                raise fault
             return self._exit
         why = f": {self._lost}" if self._lost and str(self._lost) else ""
         raise ExecFailed(

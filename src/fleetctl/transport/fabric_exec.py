@@ -115,6 +115,9 @@ class Exchange:
             if self._wire.dialogue is None:
                 self._feed(channel)
             self._pump(channel)
+            if self._wire.opening is not None:
+                self._relay.put("stdout", self._wire.opening.rest("stdout"))
+                self._relay.put("stderr", self._wire.opening.rest("stderr"))
             self._relay.flush()
             return self._ended(channel)
         finally:
@@ -196,6 +199,8 @@ class Exchange:
 
     def _got(self, channel: paramiko.Channel, stream: Stream, data: bytes) -> None:
         dialogue = self._wire.dialogue
+        if self._wire.opening is not None:
+            data = self._wire.opening.feed(stream, data)
         if dialogue is None or dialogue.ready:
             self._relay.put(stream, data)
             return
@@ -239,6 +244,8 @@ class Exchange:
                     started=True,
                 )
             raise self._lost()
+        if self._wire.opening is not None and (fault := self._wire.opening.fault(ended)) is not None:
+            raise fault
         return ended
 
 

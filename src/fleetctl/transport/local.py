@@ -211,13 +211,23 @@ class _Exchange:
             if self.wire.dialogue is not None:
                 await self._become(self.wire.dialogue, outputs, started)
             await asyncio.gather(*outputs)
-            return _ended(await self.child.process.wait())
+            return self._checked(_ended(await self.child.process.wait()))
         finally:
             for task in (feeder, *outputs):
                 task.cancel()
             await asyncio.gather(feeder, *outputs, return_exceptions=True)
             if hasattr(source, "close"):
                 source.close()
+
+    def _checked(self, ended: Exit) -> Exit:
+        opening = self.wire.opening
+        if opening is None:
+            return ended
+        self._out("stdout", opening.rest("stdout"))
+        self._out("stderr", opening.rest("stderr"))
+        if (fault := opening.fault(ended)) is not None:
+            raise fault
+        return ended
 
     async def _become(
         self, dialogue: Dialogue, outputs: Sequence[asyncio.Future[None]], started: asyncio.Event
@@ -242,7 +252,7 @@ class _Exchange:
         raise dialogue.ended(_ended(await self.child.process.wait()))
 
     async def _read(self, stream: Stream, reader: asyncio.StreamReader, started: asyncio.Event) -> None:
-        dialogue = self.wire.dialogue
+        dialogue, opening = self.wire.dialogue, self.wire.opening
         while True:
             try:
                 data = await reader.read(_PIECE)
@@ -250,6 +260,8 @@ class _Exchange:
                 return
             if not data:
                 return
+            if opening is not None:
+                data = opening.feed(stream, data)
             if dialogue is None or dialogue.ready:
                 self._out(stream, data)
                 continue

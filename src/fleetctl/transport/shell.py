@@ -2,7 +2,7 @@
 
 The SSH exec request carries a short constant line that means the same to sh, csh and fish as login shells:
 
-    exec sh -c 'IFS= read -r fleetctl_s || exit 125; eval "$fleetctl_s"' TAG
+    exec sh -c 'echo "[fleetctl ready $0]" >&2; IFS= read -r fleetctl_s || exit 125; eval "$fleetctl_s"' TAG
 
 and the script follows on stdin as one line of shell text. POSIX makes `read` take its line byte by byte from a pipe, so
 that what stands behind the line is still there for the script: stdin is the user's. Above `_READ_LIMIT` the line is
@@ -23,6 +23,7 @@ from fleetctl.errors import UsageError
 from fleetctl.model import Command
 from fleetctl.transport.become import Dialogue, escalation, ready_mark
 from fleetctl.transport.interpreter import Interpreter, interpreter_of, recognise
+from fleetctl.transport.opening import Opening
 
 __all__ = ["DEFAULT_TAG", "Wire", "interpreter_of", "kill_script", "quote", "tagged", "wire"]
 
@@ -37,6 +38,12 @@ _CHUNK: Final = 32 * 1024
 _TAG = re.compile(r"[A-Za-z0-9._:@%+-]{1,128}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
+_ANNOUNCE: Final = f'echo "{ready_mark("$0").decode()}" >&2; '
+"""Without become. `echo` is part of every shell, and so costs no process."""
+
+_GUARD: Final = '[ "$fleetctl_s" ] || exit 125; '
+"""A shell that was started in place of ours and takes our line for its own first one ends there."""
+
 _BOOT: Final = 'IFS= read -r fleetctl_s || exit 125; eval "$fleetctl_s"'
 
 
@@ -50,12 +57,14 @@ class Wire:
         prologue: goes first on stdin; then `Command.stdin`, then end of file. With a dialogue, only once it is ready.
         pty: ask for a terminal in raw mode, echo off. stdout and stderr are one there, and there is no end of file.
         dialogue: what to do until the other user's shell runs; `None` without become.
+        opening: how to know that our shell runs; `None` with become, where the dialogue does.
     """
 
     command_line: str
     prologue: bytes
     pty: bool = False
     dialogue: Dialogue | None = None
+    opening: Opening | None = None
 
 
 def quote(text: str) -> str:
@@ -70,12 +79,13 @@ def tagged(command: Command) -> Command:
     return replace(command, tag=f"{DEFAULT_TAG}-{secrets.token_hex(6)}")
 
 
-def wire(command: Command, *, password: str | None) -> Wire:
+def wire(command: Command, *, password: str | None, announce: bool = True) -> Wire:
     """Quote a command for a host's shell.
 
     Args:
         command: what to run.
         password: for sudo, doas or su; `None` if there is none; ignored without `become`.
+        announce: let the shell print the mark that `opening` takes out of the output again; without become only.
 
     Raises:
         UsageError: what no POSIX host can run: a NUL byte, a name that is not one.
@@ -85,7 +95,10 @@ def wire(command: Command, *, password: str | None) -> Wire:
     argv = [*interpreter.argv, "-c", _BOOT, command.tag]
     if command.become is None:
         text = _program(command, interpreter)
-        return Wire(command_line="exec " + " ".join(map(_word, argv)), prologue=text)
+        opening = Opening(mark=ready_mark(command.tag) + b"\n") if announce else None
+        if announce:
+            argv[argv.index(_BOOT)] = _ANNOUNCE + _BOOT
+        return Wire(command_line="exec " + " ".join(map(_word, argv)), prologue=text, opening=opening)
     way = escalation(command.become, password=password is not None)
     argv[argv.index(_BOOT)] = f'printf %s "{ready_mark("$0").decode()}" >&2; {_BOOT}'
     words = ["sh", "-c", way.program, command.tag, *way.first, *argv]
@@ -153,10 +166,10 @@ def _program(command: Command, interpreter: Interpreter, *, pty: bool = False) -
     parts = [(_prelude(command), 'eval "$fleetctl_s"'), (body, run)]
     encoded = [_encode(text) for text, _ in parts]
     if sum(map(len, encoded)) <= _READ_LIMIT:
-        line = "; ".join(f"{_assign(text)}; {act}" for text, act in parts)
+        line = _GUARD + "; ".join(f"{_assign(text)}; {act}" for text, act in parts)
         return line.encode("utf-8", "surrogateescape") + b"\n"
     chunks = [_chunks(_ascii(text)) for text in encoded]
-    line = "; ".join(
+    line = _GUARD + "; ".join(
         f"{_loader(sizes=[len(piece) for piece in pieces])}; {act}"
         for pieces, (_, act) in zip(chunks, parts, strict=True)
     )

@@ -1,7 +1,7 @@
 """The server of `slow`: run as `python slow_server.py PORT DELAY HOST_KEY AUTHORIZED_KEYS`.
 
 Answers on every loopback address. Whatever it is asked to run, it waits DELAY seconds, prints `out-of-ADDRESS` and
-exits 0; `delay N` as the command waits N seconds instead. It costs little CPU and holds a thousand sessions, so what
+exits 0; `delay N` as the command waits N seconds instead. To fleetctl it says first what the shell of its commands would. It costs little CPU and holds a thousand sessions, so what
 is measured against it is the client's concurrency. No key lets the user `stranger` in.
 """
 
@@ -21,6 +21,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
     def __init__(self, answer: bytes, delay: float) -> None:
         self._answer = answer
         self._delay = delay
+        self._mark = b""
         self._channel: asyncssh.SSHServerChannel[bytes] | None = None
 
     def connection_made(self, chan: asyncssh.SSHServerChannel[bytes]) -> None:
@@ -30,6 +31,8 @@ class Session(asyncssh.SSHServerSession[bytes]):
         words = command.split()
         if len(words) == 2 and words[0] == "delay":
             self._delay = float(words[1])
+        if "[fleetctl ready" in command:
+            self._mark = f"[fleetctl ready {words[-1]}]\n".encode()
         return True
 
     def session_started(self) -> None:
@@ -40,6 +43,8 @@ class Session(asyncssh.SSHServerSession[bytes]):
 
     def _finish(self) -> None:
         if self._channel and not self._channel.is_closing():
+            if self._mark:
+                self._channel.write_stderr(self._mark)
             self._channel.write(self._answer)
             self._channel.exit(0)
 

@@ -33,13 +33,17 @@ def through(shell: str, command: Command, stdin: bytes = b"") -> subprocess.Comp
     """Run a command as an SSH server does with `shell` as the login shell."""
     sent = wire(command, password=None)
     assert len(sent.command_line) < 1000
-    return subprocess.run(
+    done = subprocess.run(
         [*argv_of(shell), "-c", sent.command_line],
         input=sent.prologue + stdin,
         capture_output=True,
         check=False,
         timeout=60,
     )
+    assert sent.opening
+    done.stderr = sent.opening.feed("stderr", done.stderr)
+    assert sent.opening.ready
+    return done
 
 
 @pytest.fixture(params=LOGIN_SHELLS)
@@ -119,6 +123,26 @@ def test_a_syntax_error_is_the_shells_own_message(interpreter: str) -> None:
     assert done.returncode == 2
     assert b"yntax error" in done.stderr
     assert done.stdout == b"one\n"
+
+
+@pytest.mark.parametrize("stranger", [*POSIX, "mksh", "zsh", "fish", "tcsh"])
+@pytest.mark.parametrize("size", [0, 100_000])
+def test_a_shell_that_was_started_in_place_of_ours_never_runs_the_script(
+    stranger: str, size: int, tmp_path: Path
+) -> None:
+    sent = wire(Command(script=f"echo ran >{tmp_path}/ran\n" + "#" * size), password=None)
+    subprocess.run(
+        argv_of(stranger), input=sent.prologue, capture_output=True, check=False, timeout=20, cwd=tmp_path
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_detached_job_has_no_mark_in_its_output() -> None:
+    sent = wire(Command(script="echo out; echo err >&2"), password=None, announce=False)
+    done = subprocess.run(
+        ["sh", "-c", sent.command_line], input=sent.prologue, capture_output=True, check=False
+    )
+    assert (done.stdout, done.stderr, sent.opening) == (b"out\n", b"err\n", None)
 
 
 def test_an_unfinished_script_never_runs() -> None:
