@@ -40,6 +40,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "verify": ("fleetctl.cli.verify:verify", "Find out whether evidence was changed or lost."),
     "cancel": ("fleetctl.cli.carry_on:cancel", "Stop a run, here or elsewhere, and kill what runs."),
     "ship": ("fleetctl.cli.keep:ship", "Copy runs to their sinks, or finish that."),
+    "gc": ("fleetctl.cli.leftovers:gc", "List what detached jobs left on hosts, and clear it away."),
     "prune": ("fleetctl.cli.keep:prune", "Remove old runs, with all they kept."),
 }
 
