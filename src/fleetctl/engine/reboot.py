@@ -51,10 +51,10 @@ async def reboot(
 
     Raises:
         RebootFailed: it did not reboot, did not come back, or did not come back well.
-        ExecFailed, StepTimedOut: it could not be asked how it stands; nothing was done.
+        ExecFailed: nobody can become root there; nothing was done.
         StateFolderError: the intent cannot be written; nothing was done.
     """
-    before = await look(session, become=become, timeout=LOOK_SECONDS * 2)
+    before = await _before(session, become=become)
     _check(session, before)
     await session.note("rebooting", **before.to_note(), done=dict(done))
     way = _Way(session, rule, before=before, become=become)
@@ -121,7 +121,7 @@ class Reboots:
         """Do the next reboot, or what is left of it.
 
         Raises:
-            RebootFailed, ExecFailed, StepTimedOut, StateFolderError: as `reboot`.
+            RebootFailed, ExecFailed, StateFolderError: as `reboot`.
         """
         number = len(self.done)
         begun, ended = self._notes[number] if number < len(self._notes) else (None, None)
@@ -157,6 +157,30 @@ def _pairs(
         elif note.get("type") == "rebooted" and pairs:
             pairs[-1] = (pairs[-1][0], note)
     return pairs
+
+
+async def _before(session: Session, *, become: Become | None) -> Boot:
+    """Look at the host; what ran before may have cost the connection, which says nothing about the host."""
+    problem = ""
+    for _ in range(2):
+        try:
+            if problem:
+                await session.reconnect(LOOK_SECONDS)
+            return await look(session, become=become, timeout=LOOK_SECONDS)
+        except Unreachable as exc:
+            problem = exc.message
+            break
+        except StepTimedOut:
+            problem = f"it did not answer within {LOOK_SECONDS:g} s"
+        except ExecFailed as exc:
+            if exc.reason.value.startswith("become"):
+                raise
+            problem = exc.message
+    raise RebootFailed(
+        Reason.REBOOT_REFUSED,
+        f"was not rebooted, for it could not be asked how it stands: {problem}",
+        hint="look at the host; then reboot it with: fleetctl run NAME --reboot",
+    )
 
 
 def _check(session: Session, before: Boot) -> None:

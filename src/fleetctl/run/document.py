@@ -213,7 +213,7 @@ class _Walk:
                     started=begun,
                     ended=datetime.now(UTC),
                 )
-            except (ExecFailed, StepTimedOut) as exc:
+            except ExecFailed as exc:
                 return self._not_ended(step, begun or datetime.now(UTC), exc)
             result = replace(await self._step(step), reboots=times + 1)
         return replace(result, started=begun) if result.started else result

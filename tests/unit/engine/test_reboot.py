@@ -250,6 +250,20 @@ async def test_request_that_fails_without_a_word_is_a_refusal_too(session: Any) 
     assert "exit code 127" in caught.value.message
 
 
+async def test_connection_that_the_command_cost_is_opened_again_before_the_reboot(session: Any) -> None:
+    sim = Sim([LOST, OLD, NEW])
+    assert (await reboot(session(sim), PATIENT, become=None)).before == "old"
+    assert sim.seen[:4] == ["look", "connect", "look", "rebooting"]
+
+
+async def test_host_that_is_lost_before_the_reboot_is_told_to_be_as_it_was(session: Any) -> None:
+    sim = Sim([LOST], connects=[REFUSED])
+    with pytest.raises(RebootFailed, match=r"was not rebooted.*h1:22 refused") as caught:
+        await reboot(session(sim), PATIENT, become=None)
+    assert caught.value.reason is Reason.REBOOT_REFUSED
+    assert "rebooting" not in sim.seen
+
+
 async def test_what_keeps_us_from_becoming_root_passes_and_nothing_was_asked_for(session: Any) -> None:
     sim = Sim([ExecFailed(Reason.BECOME_NOT_ALLOWED, "may not")])
     with pytest.raises(ExecFailed):
