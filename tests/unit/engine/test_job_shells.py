@@ -39,7 +39,7 @@ class Shell:
     host: Host = field(default_factory=lambda: Host(name="here"))
 
     async def exec(self, command: Command, sink: OutputSink) -> Exit:
-        sent = wire(replace(command, become=None), password=None)
+        sent = wire(replace(command, become=None), password=None, announce=False)
         pipe = asyncio.subprocess.PIPE
         env = {
             "PATH": str(self.folder),
