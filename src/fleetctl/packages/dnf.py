@@ -28,7 +28,14 @@ _NEEDED: Final = (
     "dnf-advised",
     "dnf-repositories",
 )
+_FAMILIES: Final = (
+    *("rhel", "centos", "fedora", "rocky", "almalinux", "ol", "amzn"),
+    *("cloudlinux", "eurolinux", "virtuozzo", "openEuler", "mageia", "azurelinux", "mariner"),
+)
 _NO_CACHE: Final = re.compile(r"Cache-only enabled but no cache for (?:repository )?['\"]?([^'\"]+)['\"]?")
+_NO_REPOSITORY: Final = re.compile(
+    r"No repositories available|There are no enabled repositories|No matching repositories for \*"
+)
 _HASHED: Final = re.compile(r"/([^/]+)-[0-9a-f]{16}/repodata/(\S+)$")
 _TWICE: Final = "installed in two versions at once, as a transaction that was cut short leaves it"
 _ASKED: Final = re.compile(r"^  \* (\S+)$", re.MULTILINE)
@@ -42,21 +49,7 @@ class Dnf:
     """
 
     name: ClassVar[str] = "dnf"
-    families: ClassVar[tuple[str, ...]] = (
-        *(
-            "rhel",
-            "centos",
-            "fedora",
-            "rocky",
-            "almalinux",
-            "ol",
-            "amzn",
-            "cloudlinux",
-            "virtuozzo",
-            "eurolinux",
-        ),
-        *("openEuler", "mageia", "azurelinux", "mariner"),
-    )
+    families: ClassVar[tuple[str, ...]] = _FAMILIES
     detect: ClassVar[str] = "have rpm && { have dnf || have dnf5 || have dnf-3 || have yum; }"
     refresh: ClassVar[str] = "dnf makecache"
 
@@ -76,14 +69,14 @@ class Dnf:
         """Read a host's answer."""
         generation = _generation(sections["dnf-tool"])
         errors = _errors(sections, generation)
-        repositories = read_repositories(sections, generation=generation)
+        repositories = read_repositories(sections, generation=generation) or []
+        notices = _notices(sections, generation)
         if not errors and not repositories:
             errors = ["no repository is enabled: what is missing cannot be seen"]
+        if not errors and notices is None:
+            errors = ["dnf's list of advisories could not be read"]
         rpms, unread = read_rpms(sections["dnf-installed"].lines)
         offered, unread_offers = _offers(sections["dnf-available"])
-        notices = _notices(sections, generation)
-        if notices is None and not errors:
-            errors = ["dnf's list of advisories could not be read"]
         offers = Offers(offered, notices or {}, _candidates(sections["dnf-checkupdate"]))
         holds = read_holds(sections, generation=generation)
         told = _Told(_from(sections["dnf-from"]), _doubled(sections["dnf-duplicates"]))
@@ -99,7 +92,7 @@ class Dnf:
             reboot=reboot,
             services=services,
             faults=(*rpm_faults(sections["dnf-installed"]), *_faults(sections)),
-            metadata_time=_metadata_time(sections["dnf-times"], repositories or []),
+            metadata_time=_metadata_time(sections["dnf-times"], repositories),
             blind=_blind(sections["dnf-times"], notices),
             errors=tuple(dict.fromkeys(errors)),
             warnings=tuple(_warnings(sections, unread + unread_offers)),
@@ -133,7 +126,7 @@ def _errors(sections: Sections, generation: int) -> list[str]:
 def _why(section: Section) -> str:
     if (found := _NO_CACHE.search(section.errors)) is not None:
         return f"there are no package lists of repository {found[1].strip()}: dnf never fetched them, or they were removed"
-    if "No repositories available" in section.errors or "No matching repositories for *" in section.errors:
+    if _NO_REPOSITORY.search(section.errors):
         return "no repository is enabled: what is missing cannot be seen"
     told = [line.strip() for line in section.errors.splitlines() if line.strip()]
     return " ".join(told[:3]) or f"{section.name} failed with exit code {section.code} and gave no reason"

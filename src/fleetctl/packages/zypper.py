@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 from html import unescape
-from typing import ClassVar, Final
+from typing import ClassVar, Final, NamedTuple
 
 from fleetctl.packages.collect import script_text
 from fleetctl.packages.facts import moment
@@ -50,6 +50,8 @@ _NEEDED: Final = (
     "zypper-contents",
     "zypper-locks",
 )
+_OPENSUSE: Final = ("opensuse", "opensuse-leap", "opensuse-tumbleweed")
+_FAMILIES: Final = ("suse", "sles", "sled", "sles_sap", "sle_hpc", "sle-micro", *_OPENSUSE)
 _RAW: Final = re.compile(r"/raw/([^/]+)/")
 _CORE: Final = "Core libraries or services have been updated"
 _WORDS: Final = {
@@ -65,19 +67,7 @@ class Zypper:
     """
 
     name: ClassVar[str] = "zypper"
-    families: ClassVar[tuple[str, ...]] = (
-        *(
-            "suse",
-            "sles",
-            "sled",
-            "sles_sap",
-            "opensuse",
-            "opensuse-leap",
-            "opensuse-tumbleweed",
-            "sle-micro",
-        ),
-        "sle_hpc",
-    )
+    families: ClassVar[tuple[str, ...]] = _FAMILIES
     detect: ClassVar[str] = "have rpm && have zypper"
     refresh: ClassVar[str] = "zypper refresh"
 
@@ -100,41 +90,67 @@ class Zypper:
         if not errors and not repositories:
             errors = ["no repository is enabled: what is missing cannot be seen"]
         rpms, unread = read_rpms(sections["zypper-installed"].lines)
-        patches = read_patches(sections["zypper-patches"].text)
-        contents = read_contents(sections["zypper-contents"].lines)
-        offers = Offers(
-            read_offers(sections["zypper-available"].text),
-            _notices(rpms, contents, patches),
-            {(o.name, o.arch): o.version for o in read_offers(sections["zypper-updates"].text)},
-        )
-        locks = read_locks(sections["zypper-locks"].text)
+        told = _read_updates(sections, rpms)
+        if told.lost and not errors:
+            errors = [
+                f"zypper needs {', '.join(told.lost)}, and which packages that is about could not be read"
+            ]
         origins = read_origins(sections["zypper-origins"].text)
         installed = tuple(_placed(rpm, origins) for rpm in rpms)
         reboot, unseen = _reboot(sections["zypper-reboot"], facts, installed)
         services, unseen_services = _services(sections["zypper-services"])
-        updates = tuple(_held(u, locks) for p in installed if (u := offers.update(p)) is not None)
-        placed = {advisory for update in updates for advisory in update.advisory_ids}
-        needed = [name for name in read_needed(sections["zypper-patches"].text) if name not in placed]
-        lost, beside = _unplaced(needed, rpms, contents)
-        if lost and not errors:
-            errors = [f"zypper needs {', '.join(lost)}, and which packages that is about could not be read"]
         return PackageState(
             manager=self.name,
             facts=facts,
             installed=installed,
-            updates=updates,
-            holds=locks,
+            updates=told.updates,
+            holds=told.locks,
             reboot=reboot,
             services=services,
             faults=(*rpm_faults(sections["zypper-installed"]), *_faults(sections["zypper-verify"])),
             metadata_time=_metadata_time(sections["zypper-times"], repositories),
-            blind=""
-            if patches or errors
-            else "no repository publishes patches: missing security updates cannot be told from others",
+            blind="" if errors else _blind(sections),
             errors=tuple(dict.fromkeys(errors)),
-            warnings=tuple(dict.fromkeys(_warnings(sections, beside, unread))),
+            warnings=tuple(dict.fromkeys(_warnings(sections, told.beside, unread))),
             unseen=(*unseen, *unseen_services),
         )
+
+
+class _Told(NamedTuple):
+    """What zypper says of updates, patches and locks.
+
+    Attributes:
+        lost: patches that zypper calls needed, and that no package here explains.
+        beside: patches that it calls needed for an old version that is installed beside a newer one.
+    """
+
+    updates: tuple[AvailableUpdate, ...]
+    locks: tuple[Hold, ...]
+    lost: list[str]
+    beside: list[str]
+
+
+def _read_updates(sections: Sections, rpms: list[InstalledPackage]) -> _Told:
+    listed = sections["zypper-patches"].text
+    contents = read_contents(sections["zypper-contents"].lines)
+    offers = Offers(
+        read_offers(sections["zypper-available"].text),
+        _notices(rpms, contents, read_patches(listed)),
+        {(o.name, o.arch): o.version for o in read_offers(sections["zypper-updates"].text)},
+    )
+    locks = read_locks(sections["zypper-locks"].text)
+    updates = tuple(_held(u, locks) for rpm in rpms if (u := offers.update(rpm)) is not None)
+    placed = {advisory for update in updates for advisory in update.advisory_ids}
+    lost, beside = _unplaced([name for name in read_needed(listed) if name not in placed], rpms, contents)
+    return _Told(updates, locks, lost, beside)
+
+
+def _blind(sections: Sections) -> str:
+    """Say so where repositories publish no patches: then nothing tells security fixes from other updates."""
+    published = any("updateinfo" in line for line in sections["zypper-times"].lines)
+    if published or read_patches(sections["zypper-patches"].text):
+        return ""
+    return "no repository publishes patches: missing security updates cannot be told from others"
 
 
 def _notices(

@@ -90,10 +90,20 @@ def patch_data(patch: Patch, baseline: str) -> dict[str, Any]:
         "State": patch.state.value,
         "Compliant": patch.compliant,
         "Severity": patch.severity.value,
-        "Classification": "Security" if patch.security else "Other",
+        "Classification": _classification(patch),
         "PatchBaselineId": baseline,
         **{name: value for name, value in optional.items() if value},
     }
+
+
+def _classification(patch: Patch) -> str:
+    """Return the vendor's word for it (`Bugfix`), `Security` before all others; `Other` where it has none."""
+    if patch.security:
+        return "Security"
+    advisories = (
+        patch.target.advisories if patch.target else patch.package.advisories if patch.package else ()
+    )
+    return next((a.classification.capitalize() for a in advisories if a.classification), "Other")
 
 
 def _severities(result: PatchResult, *, compliant: bool) -> dict[str, int]:

@@ -174,3 +174,20 @@ def test_the_predefined_baselines_ask_for_a_security_update_without_a_priority(m
     update = replace(make.update("a", version), section="", priority="")
     for baseline in BUILT_IN.values():
         assert decide(make, baseline, Candidate.newer(update, version, FACTS)).status is Deployment.APPROVED
+
+
+def test_a_bug_fix_with_an_advisory_can_be_asked_for_without_other_updates(make):
+    """SSM on yum: EnableNonSecurity is about what no advisory names; the rule's CLASSIFICATION says which advisories count."""
+    bugfixes = rule(filters={"CLASSIFICATION": ["Bugfix"]})
+    told = {"id": "B-1", "classification": "bugfix"}
+    assert decide(make, bugfixes, candidate(make, security=False, advisories=[told])) is not None
+    assert decide(make, bugfixes, candidate(make, security=False)) is None
+    assert not Approval(bugfixes, now=make.now).asks_for_all
+
+
+def test_delays_count_from_the_advisory_and_only_without_one_from_the_build(make):
+    built = make.now - timedelta(days=1)
+    told = {"id": "A-1", "classification": "security", "issued": make.now - timedelta(days=30)}
+    waiting = rule(approve_after_days=7)
+    assert decide(make, waiting, candidate(make, advisories=[told], date=built)).status is Deployment.APPROVED
+    assert decide(make, waiting, candidate(make, date=built)).status is Deployment.PENDING_APPROVAL

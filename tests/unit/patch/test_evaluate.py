@@ -45,6 +45,8 @@ def test_a_fix_hidden_behind_a_newer_build_and_a_hold_is_missing_and_said_to_be_
     [
         ({"held": "pin", "candidate": ""}, "pin"),
         ({"held": "versionlock"}, "versionlock"),
+        ({"held": "exclude"}, "excluded"),
+        ({"held": "lock"}, "locked"),
         ({"kept_back": True}, "dependencies"),
         ({"candidate": "2.0-1"}, "candidate is 2.0-1"),
         ({}, ""),
@@ -55,6 +57,42 @@ def test_says_what_hides_a_missing_fix(make, more, note):
     _, by_name = judged(make, make.state(make.package(), updates=[update]))
     assert note in by_name["a"].note
     assert bool(by_name["a"].note) is bool(note)
+
+
+def test_a_fix_that_no_repository_offers_is_missing(make):
+    fix = replace(make.version("1.0-2", security=True), origins=())
+    _, by_name = judged(make, make.state(make.package(), updates=[make.update("a", fix, candidate="")]))
+    assert by_name["a"].state == "MISSING"
+    assert "no repository of the host offers it" in by_name["a"].note
+
+
+def test_a_bug_fix_that_is_newer_than_a_security_fix_stands_for_both(make):
+    bug = make.version("1.0-3", advisories=[{"id": "B", "classification": "bugfix"}])
+    grave = {"id": "S", "classification": "security", "severity": "Critical"}
+    fix = make.version("1.0-2", security=True, advisories=[grave])
+    result, by_name = judged(
+        make,
+        make.state(make.package(), updates=[make.update("a", bug, fix)]),
+        BUILT_IN[OperatingSystem.ROCKY_LINUX],
+    )
+    assert (by_name["a"].target, by_name["a"].security, by_name["a"].severity) == (
+        bug,
+        True,
+        Severity.CRITICAL,
+    )
+    assert result.counts["CriticalNonCompliantCount"] == 1
+
+
+def test_an_older_kernel_beside_the_newest_is_not_judged(make):
+    old, new = make.package("k", superseded=True), make.package("k", "1.0-2")
+    fix = make.update("k", make.version("1.0-3", security=True), installed="1.0-2")
+    reboot = make.reboot(needed=True, packages=("k",), reasons=("x",))
+    result = evaluate(make.state(old, new, updates=[fix], reboot=reboot), DEFAULT, make.now)
+    assert [patch.state for patch in result.patches] == [
+        "INSTALLED_OTHER",
+        "MISSING",
+        "INSTALLED_PENDING_REBOOT",
+    ]
 
 
 def test_a_bug_fix_is_another_update_and_does_not_count(make):

@@ -10,6 +10,8 @@ import pytest
 
 from fleetctl.compliance.report import report_json, schema
 from fleetctl.model import Become, Host, Outcome, Reason, Status
+from fleetctl.patch.baseline import OperatingSystem
+from fleetctl.patch.defaults import BUILT_IN
 from fleetctl.patch.report import scan_exit_code, scan_report
 from fleetctl.patch.scan import ScanTask
 from fleetctl.patch.telling import COLUMNS, tell_scan
@@ -108,6 +110,14 @@ def test_counts_of_a_summary_hold_with_and_without_detail():
         ("deb12-no-lists", Reason.REMOTE, "no package lists"),
         ("deb13-no-security-lists", Reason.REMOTE, "security pocket"),
         ("no-manager", Reason.PRECONDITION, "no package manager"),
+        ("../dnf/el9-no-metadata", Reason.REMOTE, "no package lists of repository fl"),
+        ("../dnf/f43-no-metadata", Reason.REMOTE, "no package lists of repository fl"),
+        ("../dnf/el9-no-repository", Reason.REMOTE, "no repository is enabled"),
+        ("../dnf/el9-no-advisories", Reason.REMOTE, "no repository publishes advisories"),
+        ("../dnf/el9-damaged-rpmdb", Reason.REMOTE, "rpm --rebuilddb"),
+        ("../zypper/sles15-no-metadata", Reason.REMOTE, "no package lists of repository fl"),
+        ("../zypper/sles15-no-repository", Reason.REMOTE, "no repository is defined"),
+        ("../zypper/sles15-damaged-rpmdb", Reason.REMOTE, "rpm --rebuilddb"),
     ],
 )
 def test_a_host_that_cannot_be_judged_has_failed_and_is_never_compliant(case, reason, words):
@@ -119,6 +129,67 @@ def test_a_host_that_cannot_be_judged_has_failed_and_is_never_compliant(case, re
     assert told["ResourceSummaries"] == []
     assert told["Summary"]["CompliantSummary"]["CompliantCount"] == 0
     assert told["Summary"]["UnscannedSummary"] == {"UnscannedCount": 1, "Reasons": {reason.value: 1}}
+
+
+@pytest.mark.parametrize(
+    ("case", "command"),
+    [
+        ("deb12-no-lists", "apt-get update"),
+        ("../dnf/el9-no-metadata", "dnf makecache"),
+        ("../zypper/sles15-no-metadata", "zypper refresh"),
+    ],
+)
+def test_the_hint_names_the_manager_s_own_command(case, command):
+    assert f"-- {command}" in scanned(case).hint
+
+
+@pytest.mark.parametrize(
+    ("case", "held"),
+    [
+        ("../dnf/el9-fresh", "exclude"),
+        ("../dnf/el9-unprivileged", "exclude"),
+        ("../dnf/el9-localized", "exclude"),
+        ("../dnf/f43-fresh", "exclude"),
+        ("../zypper/sles15-fresh", "lock"),
+        ("../zypper/sles15-lock-held", "lock"),
+    ],
+)
+def test_an_advisory_that_a_rule_of_the_host_hides_is_missing_all_the_same(case, held):
+    items = {item["Title"]: item for item in report(scanned(case))["ComplianceItems"]}
+    item = items["fl-held.noarch"]
+    assert (item["Status"], item["Severity"]) == ("NON_COMPLIANT", "HIGH")
+    assert (
+        item["Details"]
+        | {
+            "PatchState": "MISSING",
+            "CandidateVersion": "1.0-2.el9",
+            "Classification": "Security",
+            "PatchSeverity": "Important",
+            "AdvisoryIds": ["FLSA-2024:0002"],
+            "CVEIds": ["CVE-2024-0002", "CVE-2024-0005"],
+            "Held": held,
+        }
+        == item["Details"]
+    )
+
+
+@pytest.mark.parametrize("case", ["../dnf/el9-clean", "../dnf/f43-clean", "../zypper/sles15-clean"])
+def test_a_host_that_has_all_is_compliant(case):
+    outcome = scanned(case)
+    assert (outcome.status, outcome.data["Status"]) == (Status.SUCCESS, "COMPLIANT")
+
+
+def test_where_nobody_publishes_advisories_a_baseline_that_asks_for_everything_can_judge():
+    outcome = scanned("../dnf/el9-no-advisories", choose=lambda *_: BUILT_IN[OperatingSystem.CENTOS])
+    assert outcome.data["Status"] == "COMPLIANT"  # all of it was built yesterday, and has six days left
+    assert any("publishes advisories" in warning for warning in outcome.data["Warnings"])
+
+
+def test_what_is_broken_is_told_with_the_command_that_mends_it():
+    outcome = scanned("../dnf/el9-broken")
+    assert outcome.data["Status"] == "NON_COMPLIANT"
+    assert any(w.endswith("mend it with: dnf -y remove --duplicates") for w in outcome.data["Warnings"])
+    assert any(w.endswith("dpkg --configure -a") for w in scanned("deb12-broken-postinst").data["Warnings"])
 
 
 def test_package_lists_can_be_too_old_to_be_believed():

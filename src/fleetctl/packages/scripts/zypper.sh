@@ -34,7 +34,11 @@ zypper_missing() {
 }
 
 zypper_times() { # seconds since 1970, and the path
-    for zypper_path in /var/cache/zypp/raw/*/cookie /var/cache/zypp/raw/*/repodata/repomd.xml; do
+    for zypper_path in /var/cache/zypp/raw/*/cookie /var/cache/zypp/raw/*/repodata/*; do
+        case $zypper_path in
+            */cookie | */repomd.xml | *updateinfo*) ;;
+            *) continue ;;
+        esac
         [ -e "$zypper_path" ] && stat -c '%Y %n' "$zypper_path"
     done
     return 0
