@@ -22,7 +22,7 @@ from fleetctl.model import Command, Exit, Reason
 from fleetctl.transport.protocol import Connection, ExecFailed, OutputSink
 from fleetctl.transport.shell import kill_script, wire
 
-__all__ = ["Job", "JobStarted", "job_script", "own_tag"]
+__all__ = ["Job", "JobStarted", "check_id", "job_script", "own_tag"]
 
 _ID: Final = re.compile(r"[A-Za-z0-9_:@%+][A-Za-z0-9._:@%+-]{0,127}")
 _PIECE: Final = 16 * 1024
