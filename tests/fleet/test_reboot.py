@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from lab.machine import Machine
 from lab.processes import until
 
@@ -58,8 +59,11 @@ def reaching(machine: Machine) -> TransportOptions:
     )
 
 
-def order(task: Any, machines: list[Machine], *, hosts: list[Host] | None = None) -> Order:
+def order(
+    task: Any, machines: list[Machine], *, hosts: list[Host] | None = None, detached: bool = False
+) -> Order:
     return Order(
+        detached=detached,
         name="test",
         hosts=tuple(hosts or map(host_of, machines)),
         task=task,
@@ -203,7 +207,10 @@ async def test_reboot_is_refused_while_somebody_inhibits_it(fresh_debian: Machin
     assert fresh_debian.boot_id() == before
 
 
-async def test_reboot_goes_on_where_the_controller_was_killed(fresh_deb12: Machine, tmp_path: Path) -> None:
+@pytest.mark.parametrize("detached", [False, True], ids=["attached", "detached"])
+async def test_reboot_goes_on_where_the_controller_was_killed(
+    detached: bool, fresh_deb12: Machine, tmp_path: Path
+) -> None:
     program = """
         import asyncio, sys
         from pathlib import Path
@@ -225,7 +232,7 @@ async def test_reboot_goes_on_where_the_controller_was_killed(fresh_deb12: Machi
         from fleetctl.transport.protocol import TransportOptions
         host = Host(name={host.name!r}, address={host.address!r}, user="root", identity_file={host.identity_file!r})
         order = Order(
-            name="test", hosts=(host,),
+            name="test", hosts=(host,), detached={detached},
             task=CommandTask(command=Command(script="echo once >> /root/ran; echo said"), reboot=RebootRule()),
             transport=TransportOptions(known_hosts=(Path({str(fresh_deb12.known_hosts)!r}),), ssh_config=Path("/dev/null")),
         )
@@ -239,7 +246,7 @@ async def test_reboot_goes_on_where_the_controller_was_killed(fresh_deb12: Machi
         controller.kill()
     (folder,) = runs
     task = rebooting(replace(RULE, timeout=120), script="echo once >> /root/ran; echo said")
-    result = await proceed(order(task, [fresh_deb12]), folder, doing="test")
+    result = await proceed(order(task, [fresh_deb12], detached=detached), folder, doing="test")
     (outcome,) = result.outcomes
     assert outcome.status is Status.SUCCESS, told(outcome)
     assert outcome.data["Reboot"]["BootIdBefore"] == before

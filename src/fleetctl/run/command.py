@@ -89,7 +89,7 @@ class CommandTask:
 
     async def resume(self, session: Session) -> Outcome | None:
         """Go on where a controller was lost while the host rebooted; None where nobody saw the command's end."""
-        from fleetctl.engine.reboot import announced  # noqa: PLC0415
+        from fleetctl.engine.reboots import announced  # noqa: PLC0415
 
         if session.detached:
             return None  # the job tells how the command ended, and what the ledger knows of the reboot is found then
@@ -103,7 +103,8 @@ class CommandTask:
         outcome = session.outcome(end)
         if self.reboot is None or end.code not in (0, ASKS_FOR_REBOOT):
             return outcome
-        from fleetctl.engine.reboot import RebootFailed, Reboots  # noqa: PLC0415 - only where something reboots
+        from fleetctl.engine.boot import RebootFailed  # noqa: PLC0415 - only where something reboots
+        from fleetctl.engine.reboots import Reboots  # noqa: PLC0415
 
         reboots = Reboots(session, self.reboot, become=self.become.root_of(session.host))
         try:

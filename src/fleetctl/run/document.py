@@ -22,8 +22,9 @@ from typing import Any, Final
 
 from fleetctl.document.bind import BoundDocument, BoundStep, load_and_bind
 from fleetctl.document.model import POWERSHELL
+from fleetctl.engine.boot import RebootFailed, RebootRule
 from fleetctl.engine.endings import STILL_RUNNING, STILL_RUNNING_HINT
-from fleetctl.engine.reboot import RebootFailed, RebootRule, Reboots
+from fleetctl.engine.reboots import Reboots
 from fleetctl.engine.task import Session, StepTimedOut
 from fleetctl.model import EMPTY, Command, Exit, Host, Outcome, Reason, Status
 from fleetctl.run.command import ASKS_FOR_REBOOT, REBOOT_FAILED, BecomeRule

@@ -16,7 +16,8 @@ from fleetctl.engine import ready as ready_module
 from fleetctl.engine import reboot as reboot_module
 from fleetctl.engine.boot import Boot, Rebooted, RebootFailed, RebootRule, here, look, script
 from fleetctl.engine.output import OutputFiles
-from fleetctl.engine.reboot import Reboots, announced, reboot, resume_reboot
+from fleetctl.engine.reboot import reboot, resume_reboot
+from fleetctl.engine.reboots import Reboots, announced
 from fleetctl.engine.task import Session
 from fleetctl.model import Command, Exit, Host, Reason
 from fleetctl.store.runs import RunFolder
