@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 import gzip
-import http.server
 import os
 import shutil
 import subprocess
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from lab.catalogue import PACKAGES, SUITES, Package, Release
+from lab.catalogue import EXTRAS, LATER, PACKAGES, SUITES, Package, Release
+from lab.chroots import PORT
 
-__all__ = ["KEYRING", "PORT", "SERVER", "build", "first_versions", "serving", "sources"]
+__all__ = ["KEYRING", "SERVER", "build", "first_versions", "sources"]
 
 SERVER = "apt.fleet.example"  # hosts find it in /etc/hosts, so that apt's lists can be part of a base
-PORT = 18077
 KEYRING = "/usr/share/keyrings/fleet.gpg"
 WHEN = "1700000000"
 WHO = "fleet test <fleet@example.invalid>"
@@ -36,13 +31,29 @@ def build(folder: Path) -> None:
         subprocess.run([*gpg, "--export"], env=env, check=True, capture_output=True).stdout
     )
     for suite in SUITES.values():
-        for package in PACKAGES:
+        for package in (*PACKAGES, *EXTRAS):
             for release in (*filter(None, [package.installed]), *package.offers):
                 where = f"{suite}-security" if release.security else suite
                 _deb(folder / "pool" / where, package, release, suite=suite)
         _publish(folder, suite, label="Debian", env=env)
         _publish(folder, f"{suite}-security", label="Debian-Security", env=env)
+        _move_on(folder, suite, env=env)
     subprocess.run(["gpgconf", "--kill", "all"], env=env, check=False)
+
+
+def _move_on(folder: Path, suite: str, *, env: dict[str, str]) -> None:
+    """Build `folder/later`: what a mirror has whose packages of `LATER` are newer, and the older ones gone."""
+    for where in (suite, f"{suite}-security"):
+        (folder / "later/pool" / where).mkdir(parents=True)
+        for deb in (folder / "pool" / where).iterdir():
+            if deb.name.partition("_")[0] not in LATER:
+                (folder / "later/pool" / where / deb.name).hardlink_to(deb)
+    for package in PACKAGES:
+        if release := LATER.get(package.name):
+            where = f"{suite}-security" if release.security else suite
+            _deb(folder / "later/pool" / where, package, release, suite=suite)
+    _publish(folder / "later", suite, label="Debian", env=env)
+    _publish(folder / "later", f"{suite}-security", label="Debian-Security", env=env)
 
 
 def first_versions(folder: Path, suite: str) -> list[Path]:
@@ -58,21 +69,6 @@ def sources(suite: str) -> str:
     """The only apt sources of a host."""
     line = f"deb [signed-by={KEYRING}] http://{SERVER}:{PORT}/ {{}} main\n"
     return line.format(suite) + line.format(f"{suite}-security")
-
-
-@contextmanager
-def serving(folder: Path, address: str) -> Iterator[None]:
-    """Serve `folder` at http://`address`:18077 from a thread."""
-    serve = functools.partial(_Quiet, directory=str(folder))
-    with http.server.ThreadingHTTPServer((address, PORT), serve) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield
-        server.shutdown()
-
-
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *args: object) -> None:
-        """Say nothing: the test's own output is what matters."""
 
 
 def _file(name: str, version: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["PACKAGES", "SUITES", "Package", "Release"]
+__all__ = ["EXTRAS", "LATER", "PACKAGES", "SUITES", "Package", "Release"]
 
 SUITES: Final = {"deb12": "bookworm", "deb13": "trixie"}
 
@@ -163,3 +163,26 @@ PACKAGES: Final = (
     ),
     Package(name="fl-same", why="nothing newer is there", installed=FIRST),
 )
+#: Not installed; while its script sleeps, apt and dpkg hold their locks. `lab.locks` uses it.
+SLEEPS = """
+touch /run/fl-slow.on
+sleep "$(cat /run/fl-slow 2>/dev/null || echo 0)" || true
+rm -f /run/fl-slow.on
+"""
+EXTRAS: Final = (
+    Package(
+        name="fl-slow",
+        why="takes as long to install as it is told",
+        offers=(Release(version="1.0-1", postinst=SLEEPS),),
+    ),
+)
+#: The only versions that a mirror has which moved on (`Machine.mirror_fault("moved-on")`).
+LATER: Final = {
+    "fl-app": Release(version="1.2-1", urgency="medium", change="Another bug fix."),
+    "fl-lib": Release(
+        version="1.0-1{u}.1",
+        security=True,
+        urgency="high",
+        change="SECURITY: CVE-2024-0012: the fix was not complete.",
+    ),
+}

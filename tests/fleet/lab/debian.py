@@ -1,10 +1,11 @@
-"""`deb12` and `deb13`: Debian with systemd as process 1, under `systemd-nspawn`."""
+"""Hosts with systemd as process 1, under `systemd-nspawn`: the Debians, and what `lab.distros` makes of them."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from lab import aptrepo, bases, cgroups
+from lab import aptrepo, cgroups, people
 from lab.keys import new_key, public_key
 
 __all__ = ["START_SSH", "STOP_SSH", "boot", "prepare"]
@@ -19,7 +20,11 @@ def prepare(root: Path, *, name: str, address: str, gateway: str, login: str) ->
     (root / "etc/hosts").write_text(f"127.0.0.1 localhost\n{address} {name}\n{gateway} {aptrepo.SERVER}\n")
     (root / "etc/resolv.conf").unlink(missing_ok=True)
     (root / "etc/machine-id").write_text("")
-    (root / bases.KEYS_FILE).write_text(login + "\n")
+    (root / people.KEYS_FILE).write_text(login + "\n")
+    for program in root.glob("usr/lib/fl-*/fl-*"):
+        # A file of the base keeps its link count when the overlay deletes it, and lsof, which `zypper ps` asks, would not
+        # call it deleted: take it over into the overlay.
+        os.utime(program, ns=(program.stat().st_atime_ns, program.stat().st_mtime_ns))
     return public_key(new_key(root / "etc/ssh/ssh_host_ed25519_key"))
 
 

@@ -1,8 +1,8 @@
 """Fixtures of the test fleet, for every test of the project.
 
-Shared by a session, so leave them as they are: `many`, `slow`, `deb12`, `deb13`, `debian` (both in turn), `tiny`.
-Made for one test, so do what you like: `fresh_deb12`, `fresh_deb13`, `fresh_debian` (both in turn), `fresh_tiny`,
-`new_machine(kind, name)`. A test that takes any of these is marked `fleet`.
+Shared by a session, so leave them as they are: `many`, `slow`, `deb12`, `deb13`, `debian` (both in turn), `tiny`, `rocky`,
+`fedora`, `suse`, `arch`, `distro` (the last four in turn).
+Made for one test, so do what you like: `fresh_` and any of these names of machines, `new_machine(kind, name)`. A test that takes any of these is marked `fleet`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.distros import DISTROS
 from lab.host import LabHost
 from lab.lab import Lab
 from lab.machine import Machine
@@ -24,19 +25,29 @@ from lab.project import FleetProject, write_project
 from lab.slow import SlowHosts
 
 __all__ = [
+    "arch",
     "deb12",
     "deb13",
     "debian",
+    "distro",
+    "fedora",
     "fleet_project",
+    "fresh_arch",
     "fresh_deb12",
     "fresh_deb13",
     "fresh_debian",
+    "fresh_distro",
+    "fresh_fedora",
+    "fresh_rocky",
+    "fresh_suse",
     "fresh_tiny",
     "lab",
     "many",
     "new_machine",
     "pytest_collection_modifyitems",
+    "rocky",
     "slow",
+    "suse",
     "tiny",
 ]
 
@@ -107,6 +118,37 @@ def tiny(lab: Lab) -> Machine:
     return _up(lab.machine("tiny", "tiny"))
 
 
+@pytest.fixture(scope="session")
+def rocky(lab: Lab) -> Machine:
+    """A shared host with dnf 4: look, do not change."""
+    return _up(lab.machine("rocky", "rocky"))
+
+
+@pytest.fixture(scope="session")
+def fedora(lab: Lab) -> Machine:
+    """A shared host with dnf 5: look, do not change."""
+    return _up(lab.machine("fedora", "fedora"))
+
+
+@pytest.fixture(scope="session")
+def suse(lab: Lab) -> Machine:
+    """A shared host with zypper: look, do not change."""
+    return _up(lab.machine("suse", "suse"))
+
+
+@pytest.fixture(scope="session")
+def arch(lab: Lab) -> Machine:
+    """A shared host with pacman: look, do not change."""
+    return _up(lab.machine("arch", "arch"))
+
+
+@pytest.fixture(scope="session", params=DISTROS)
+def distro(request: pytest.FixtureRequest, lab: Lab) -> Machine:
+    """The shared hosts that are no Debian in turn: look, do not change."""
+    machine: Machine = request.getfixturevalue(request.param)
+    return machine
+
+
 @pytest.fixture(scope="session", params=DEBIANS)
 def debian(request: pytest.FixtureRequest, lab: Lab) -> Machine:
     """The shared Debian hosts in turn: look, do not change."""
@@ -150,6 +192,36 @@ def fresh_debian(request: pytest.FixtureRequest, new_machine: Callable[..., Mach
 def fresh_tiny(new_machine: Callable[..., Machine]) -> Machine:
     """A busybox and dropbear host for this test alone."""
     return new_machine("tiny")
+
+
+@pytest.fixture
+def fresh_rocky(new_machine: Callable[..., Machine]) -> Machine:
+    """A host with dnf 4 for this test alone."""
+    return new_machine("rocky")
+
+
+@pytest.fixture
+def fresh_fedora(new_machine: Callable[..., Machine]) -> Machine:
+    """A host with dnf 5 for this test alone."""
+    return new_machine("fedora")
+
+
+@pytest.fixture
+def fresh_suse(new_machine: Callable[..., Machine]) -> Machine:
+    """A host with zypper for this test alone."""
+    return new_machine("suse")
+
+
+@pytest.fixture
+def fresh_arch(new_machine: Callable[..., Machine]) -> Machine:
+    """A host with pacman for this test alone."""
+    return new_machine("arch")
+
+
+@pytest.fixture(params=DISTROS)
+def fresh_distro(request: pytest.FixtureRequest, new_machine: Callable[..., Machine]) -> Machine:
+    """A host of each family that is no Debian for this test alone."""
+    return new_machine(request.param)
 
 
 @pytest.fixture

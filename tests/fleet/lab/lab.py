@@ -12,16 +12,22 @@ from pathlib import Path
 from types import ModuleType
 from typing import IO, Final
 
-from lab import aptrepo, bases, cache, cgroups, debian, tiny
+from lab import bases, cache, cgroups, debian, distros, tiny
 from lab.firmware import pull_the_plug
 from lab.keys import new_key, public_key
 from lab.machine import Machine
+from lab.mirror import Mirror
 from lab.network import Network
 from lab.processes import alive, until
 
 __all__ = ["KINDS", "Lab"]
 
-KINDS: Final[dict[str, ModuleType]] = {"deb12": debian, "deb13": debian, "tiny": tiny}
+KINDS: Final[dict[str, ModuleType]] = {
+    "deb12": debian,
+    "deb13": debian,
+    "tiny": tiny,
+    **dict.fromkeys(distros.DISTROS, debian),
+}
 INOTIFY = Path(
     "/proc/sys/fs/inotify/max_user_instances"
 )  # each systemd takes a handful; 128 serve about 20 hosts
@@ -37,6 +43,7 @@ class Lab:
 
     network: Network
     folder: Path
+    mirror: Mirror
     _lock: IO[str]
     _slots: int = 1
     _power: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
@@ -54,7 +61,12 @@ class Lab:
                 continue
             _clear(Network(number), runs / str(number))
             if taken is None:
-                taken = cls(network=Network(number), folder=runs / str(number), _lock=held)
+                taken = cls(
+                    network=Network(number),
+                    folder=runs / str(number),
+                    mirror=Mirror(bases.repository()),
+                    _lock=held,
+                )
             else:
                 held.close()
             if not (runs / f"{number + 1}.lock").exists():
@@ -64,13 +76,15 @@ class Lab:
         return taken
 
     def machine(self, kind: str, name: str = "") -> Machine:
-        """Switch on a host of a kind (`deb12`, `deb13`, `tiny`) with an overlay of its own; it may take a while to answer.
+        """Switch on a host of a kind (one of `KINDS`) with an overlay of its own; it may take a while to answer.
 
         Args:
             kind: what it is built from.
             name: its name, unique in this lab; made from the kind if empty.
         """
         root = bases.base(kind)
+        if kind in distros.DISTROS:
+            self.mirror.distros = distros.repository()
         with self._guard:
             self._slots += 1
             slot = self._slots
@@ -97,6 +111,7 @@ class Lab:
             start_ssh=maker.START_SSH,
             stop_ssh=maker.STOP_SSH,
             power=lambda: self._switch_on(name, overlay, argv),
+            mirror=self.mirror,
             tags={"kind": kind},
         )
         with machine.known_hosts.open("a") as out:
@@ -131,7 +146,7 @@ class Lab:
         if int(INOTIFY.read_text()) < 1024:
             INOTIFY.write_text("1024")
         self.network.up()
-        self._closing.enter_context(aptrepo.serving(bases.repository(), self.network.gateway))
+        self._closing.enter_context(self.mirror.serving(self.network.gateway))
 
     def _switch_on(self, name: str, overlay: Path, argv: list[str]) -> None:
         self._switch_off(name)

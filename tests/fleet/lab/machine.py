@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lab import locks
+from lab.chroots import PORT
 from lab.host import LabHost
+from lab.mirror import Mirror
 from lab.network import ip, nft
 from lab.processes import alive, children, until
 
@@ -19,6 +22,7 @@ __all__ = ["BOOT_SECONDS", "Machine"]
 BOOT_SECONDS = 60.0  # a boot takes 2-4 s on an idle machine; this is for a busy one
 NO_FAULTS = "add table inet faults\ndelete table inet faults\n"
 CHAIN = "add chain inet faults {hook} {{ type filter hook {hook} priority 0; policy {policy}; }}\n"
+NO_MIRROR_FAULTS = "add table inet mirror\ndelete table inet mirror\n"
 SSH_DAEMONS = frozenset({"sshd", "sshd-session", "sshd-auth", "dropbear"})
 
 
@@ -33,6 +37,7 @@ class Machine(LabHost):
         start_ssh: argv that starts its SSH daemon from inside.
         stop_ssh: argv that stops it from inside; processes that are left are killed.
         power: switches it on; for `power_on`.
+        mirror: where its packages come from.
     """
 
     namespace: str
@@ -41,6 +46,7 @@ class Machine(LabHost):
     start_ssh: tuple[str, ...]
     stop_ssh: tuple[str, ...]
     power: Callable[[], None] = field(repr=False, compare=False)
+    mirror: Mirror = field(repr=False, compare=False)
     tags: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -125,6 +131,48 @@ class Machine(LabHost):
 
     def _filter(self, *rules: str) -> None:
         nft(self.namespace, NO_FAULTS + "add table inet faults\n" + "".join(rules))
+
+    # Packages
+
+    def mirror_down(self) -> None:
+        """Make the mirror refuse its connections; everything else of the network stays."""
+        reject = f"add rule inet mirror output tcp dport {PORT} reject with tcp reset\n"
+        hook = "add chain inet mirror output { type filter hook output priority 0; policy accept; }\n"
+        nft(self.namespace, f"{NO_MIRROR_FAULTS}add table inet mirror\n{hook}{reject}")
+
+    def mirror_fault(self, fault: str) -> None:
+        """Make the mirror tell it something wrong: one of `lab.mirror.FAULTS`."""
+        self.mirror.tell(self.address, fault)
+
+    def mirror_up(self) -> None:
+        """Undo `mirror_down` and `mirror_fault`."""
+        nft(self.namespace, NO_MIRROR_FAULTS)
+        self.mirror.tell(self.address, "")
+
+    def hold_lock(self, seconds: float) -> int:
+        """Keep its package manager busy, in the middle of an installation, for some seconds; fl-slow stays installed.
+
+        Returns:
+            The process that holds the lock, as the host counts.
+        """
+        tool = locks.TOOLS[self.tags["kind"]]
+        self.inside("sh", "-c", locks.START, "sh", f"{seconds:.0f}", *tool)
+        busy = ("test", "-e", "/run/fl-slow.on")
+        until(
+            lambda: self.inside(*busy, check=False).returncode == 0,
+            seconds=30,
+            what=f"the package manager of {self.name} is busy",
+        )
+        return int(self.inside("systemctl", "show", "--value", "-p", "MainPID", locks.UNIT).stdout)
+
+    def release_lock(self) -> None:
+        """End what `hold_lock` began, at once and in good order."""
+        self.inside("sh", "-c", locks.RELEASE)
+        until(
+            lambda: self.inside("systemctl", "is-active", locks.UNIT, check=False).stdout != "active\n",
+            seconds=30,
+            what=f"the package manager of {self.name} has ended",
+        )
 
     # Inside
 
