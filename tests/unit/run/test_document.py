@@ -13,7 +13,8 @@ from fleetctl.engine.boot import RebootRule
 from fleetctl.engine.output import OutputFiles
 from fleetctl.engine.task import Session
 from fleetctl.model import Host, Reason, Status
-from fleetctl.run.document import MAX_REBOOTS, DocumentTask, document_task
+from fleetctl.run.document import DocumentTask, document_task
+from fleetctl.run.walk import MAX_REBOOTS
 from fleetctl.store.runs import RunFolder
 from fleetctl.transport.local import Local
 from fleetctl.transport.protocol import ExecFailed, TransportOptions
