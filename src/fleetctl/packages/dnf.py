@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
-from typing import ClassVar, Final, NamedTuple
+from typing import ClassVar, Final
 
 from fleetctl.packages.collect import script_text
 from fleetctl.packages.dnf_holds import held, read_holds, read_repositories
@@ -79,15 +78,22 @@ class Dnf:
         offered, unread_offers = _offers(sections["dnf-available"])
         offers = Offers(offered, notices or {}, _candidates(sections["dnf-checkupdate"]))
         holds = read_holds(sections, generation=generation)
-        told = _Told(_from(sections["dnf-from"]), _doubled(sections["dnf-duplicates"]))
-        installed = tuple(offers.installed(told.of(rpm)) for rpm in rpms)
+        repositories_of, doubled = _from(sections["dnf-from"]), _doubled(sections["dnf-duplicates"])
+        installed = tuple(
+            offers.installed(
+                rpm,
+                repository=repositories_of.get((rpm.key, rpm.version), ""),
+                broken=_TWICE if rpm.key in doubled and not rpm.superseded else "",
+            )
+            for rpm in rpms
+        )
         services, unseen = _services(sections["dnf-services"])
         reboot, unseen_reboot = _reboot(sections["dnf-reboot"], facts, installed)
         return PackageState(
             manager=self.name,
             facts=facts,
             installed=installed,
-            updates=tuple(held(u, holds) for p in installed if (u := offers.update(p)) is not None),
+            updates=tuple(held(u, holds) for rpm in rpms if (u := offers.update(rpm)) is not None),
             holds=holds,
             reboot=reboot,
             services=services,
@@ -179,33 +185,14 @@ def _notices(sections: Sections, generation: int) -> Notices | None:
     return None if told is None else notices_of(told)
 
 
-def _from(section: Section) -> dict[tuple[str, str, str], str]:
+def _from(section: Section) -> dict[tuple[Key, str], str]:
+    """Return which repository each installed version came from, where dnf remembers."""
     rows = (line.split("\t") for line in section.lines)
     return {
-        (r[0], r[4], evr(r[1], r[2], r[3])): r[5]
-        for r in rows
-        if len(r) == 6 and r[5] not in {"", "(none)", "<unknown>"}
+        ((row[0], row[4]), evr(row[1], row[2], row[3])): row[5]
+        for row in rows
+        if len(row) == 6 and row[5] not in {"", "(none)", "<unknown>"}
     }
-
-
-class _Told(NamedTuple):
-    """What dnf knows of installed packages and rpm does not.
-
-    Attributes:
-        repositories: that they came from, by name, architecture and version.
-        doubled: packages that are there in two versions and should not be.
-    """
-
-    repositories: dict[tuple[str, str, str], str]
-    doubled: dict[Key, None]
-
-    def of(self, package: InstalledPackage) -> InstalledPackage:
-        """Add it to a package."""
-        broken = package.key in self.doubled and not package.superseded
-        repository = self.repositories.get((package.name, package.arch, package.version), "")
-        if not broken and not repository:
-            return package
-        return replace(package, repository=repository, broken=_TWICE if broken else "")
 
 
 def _doubled(section: Section) -> dict[Key, None]:

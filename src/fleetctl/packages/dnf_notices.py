@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from fleetctl.packages.facts import moment
@@ -72,13 +73,19 @@ def read_advised(
             for name, kind, grade, nevra, entry in rows
             if name and nevra
         ]
-    found = []
-    for line in text.splitlines():
-        if (row := _LISTED.match(line)) is not None:
-            grade, _, security = row[2].partition("/")
-            kind = "security" if security else row[2]
-            found.append((row[3], known.get(row[1]) or _advisory(row[1], kind, grade if security else "")))
-    return found
+    listed = filter(None, map(_listed, text.splitlines()))
+    return [(nevra, known.get(advisory.id, advisory)) for nevra, advisory in listed]
+
+
+@lru_cache(maxsize=65536)  # a fleet's hosts are told the same advisories over and over
+def _listed(line: str) -> tuple[str, Advisory] | None:
+    """Read one row of dnf 4's list: the version as NEVRA, and the advisory as far as the list tells."""
+    row = _LISTED.match(line)
+    if row is None:
+        return None
+    grade, _, security = row[2].partition("/")
+    kind = "security" if security else row[2]
+    return row[3], _advisory(row[1], kind, grade if security else "")
 
 
 def _advisory(name: str, kind: str, grade: str, **more: Any) -> Advisory:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TypeAlias
+from functools import lru_cache
+from typing import NamedTuple, TypeAlias
 
 from fleetctl.packages.facts import moment
 from fleetctl.packages.model import (
@@ -20,7 +20,7 @@ from fleetctl.packages.model import (
 from fleetctl.packages.rpmversion import RpmVersionKey, evr, rpm_version_key
 from fleetctl.packages.sections import Section
 
-__all__ = ["Key", "Notices", "Offer", "Offers", "notices_of", "read_rpms", "rpm_faults", "split_nevra"]
+__all__ = ["Key", "Notices", "Offer", "Offers", "Rpm", "notices_of", "read_rpms", "rpm_faults", "split_nevra"]
 
 Key: TypeAlias = tuple[str, str]
 """Name and architecture."""
@@ -43,9 +43,32 @@ class Offer:
     size: int | None = None
 
 
-def read_rpms(lines: Iterable[str]) -> tuple[list[InstalledPackage], int]:
-    """Read `rpm -qa` as the scripts ask for it, and how many lines could not be read. Keys of packagers are left out."""
-    found: list[InstalledPackage] = []
+class Rpm(NamedTuple):
+    """One row of `rpm -qa`, as the scripts ask for it.
+
+    Attributes:
+        key: name and architecture.
+        superseded: a newer version of it is installed beside it, as kernels are.
+    """
+
+    key: Key
+    version: str
+    epoch: str
+    upstream: str
+    release: str
+    source: str
+    installed_at: str
+    superseded: bool = False
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.key[0]
+
+
+def read_rpms(lines: Iterable[str]) -> tuple[list[Rpm], int]:
+    """Read `rpm -qa`, sorted by name, and how many lines could not be read. Keys of packagers are left out."""
+    found: list[Rpm] = []
     unread = 0
     for line in lines:
         fields = line.split("\t")
@@ -53,36 +76,27 @@ def read_rpms(lines: Iterable[str]) -> tuple[list[InstalledPackage], int]:
             unread += bool(line.strip())
             continue
         name, epoch, version, release, arch, installed, source = fields
-        if name == "gpg-pubkey":
-            continue
-        found.append(
-            InstalledPackage(
-                name=name,
-                version=evr(epoch, version, release),
-                arch="" if arch == "(none)" else arch,
-                epoch=epoch if epoch.strip("0") else "",
-                upstream=version,
-                release=release,
-                source=source.removesuffix(".src.rpm").rsplit("-", 2)[0] if source != "(none)" else name,
-                installed_at=moment(installed),
-            )
-        )
-    return _with_superseded(sorted(found, key=lambda package: package.key)), unread
+        if name != "gpg-pubkey":
+            text = evr(epoch, version, release)
+            stem = source.removesuffix(".src.rpm").rsplit("-", 2)[0] if source != "(none)" else name
+            key = (name, "" if arch == "(none)" else arch)
+            found.append(Rpm(key, text, epoch, version, release, stem, installed))
+    return _with_superseded(sorted(found)), unread
 
 
-def _with_superseded(packages: list[InstalledPackage]) -> list[InstalledPackage]:
-    """Mark older versions of what is installed more than once: kernels are, beside one another."""
+def _with_superseded(rpms: list[Rpm]) -> list[Rpm]:
+    """Mark older versions of what is installed more than once."""
     newest: dict[Key, str] = {}
-    for package in packages:
-        known = newest.get(package.key)
-        if known is None or rpm_version_key(package.version) > rpm_version_key(known):
-            newest[package.key] = package.version
-    return [
-        package if newest[package.key] == package.version else replace(package, superseded=True)
-        for package in packages
-    ]
+    for rpm in rpms:
+        known = newest.setdefault(rpm.key, rpm.version)
+        if known != rpm.version and rpm_version_key(rpm.version) > rpm_version_key(known):
+            newest[rpm.key] = rpm.version
+    if len(newest) == len(rpms):
+        return rpms
+    return [rpm if newest[rpm.key] == rpm.version else rpm._replace(superseded=True) for rpm in rpms]
 
 
+@lru_cache(maxsize=65536)  # a fleet's hosts are told the same advisories over and over
 def split_nevra(text: str) -> tuple[Key, str] | None:
     """Split `name-[epoch:]version-release.arch` into the package and its version; None if it is no such thing."""
     stem, dot, arch = text.rpartition(".")
@@ -95,11 +109,14 @@ def split_nevra(text: str) -> tuple[Key, str] | None:
 
 def notices_of(told: Iterable[tuple[str, Advisory]]) -> Notices:
     """Sort advisories by the packages that they name, given as NEVRA texts."""
-    found: dict[Key, list[tuple[str, Advisory]]] = defaultdict(list)
+    found: dict[Key, list[tuple[str, Advisory]]] = {}
     for nevra, advisory in told:
         parts = split_nevra(nevra)
-        if parts is not None and (parts[1], advisory) not in found[parts[0]]:
-            found[parts[0]].append((parts[1], advisory))
+        if parts is None:
+            continue
+        listed = found.setdefault(parts[0], [])
+        if (parts[1], advisory) not in listed:
+            listed.append((parts[1], advisory))
     return found
 
 
@@ -123,17 +140,33 @@ class Offers:
         for offer in self.offers:
             self._by_package.setdefault((offer.name, offer.arch), []).append(offer)
 
-    def installed(self, package: InstalledPackage) -> InstalledPackage:
-        """Add the advisories that name the installed version."""
+    def installed(
+        self, rpm: Rpm, *, repository: str = "", origins: tuple[Origin, ...] = (), broken: str = ""
+    ) -> InstalledPackage:
+        """Return an installed package, with the advisories that name its version."""
         advisories = tuple(
             advisory
-            for version, advisory in self.notices.get(package.key, ())
-            if _same(version, package.version)
+            for version, advisory in self.notices.get(rpm.key, ())
+            if version == rpm.version or rpm_version_key(version) == rpm_version_key(rpm.version)
         )
-        security = any(advisory.classification == "security" for advisory in advisories)
-        return replace(package, advisories=advisories, security=security) if advisories else package
+        return InstalledPackage(
+            name=rpm.key[0],
+            arch=rpm.key[1],
+            version=rpm.version,
+            epoch=rpm.epoch if rpm.epoch.strip("0") else "",
+            upstream=rpm.upstream,
+            release=rpm.release,
+            source=rpm.source,
+            broken=broken,
+            origins=origins,
+            repository=repository,
+            security=any(advisory.classification == "security" for advisory in advisories),
+            advisories=advisories,
+            installed_at=moment(rpm.installed_at),
+            superseded=rpm.superseded,
+        )
 
-    def update(self, package: InstalledPackage) -> AvailableUpdate | None:
+    def update(self, package: Rpm) -> AvailableUpdate | None:
         """Return what could take a package's place; None if it is as new as can be had."""
         now = rpm_version_key(package.version)
         versions = self._offered(package, now)
@@ -144,14 +177,14 @@ class Offers:
             return None
         candidate = self.candidates.get(package.key, "")
         return AvailableUpdate(
-            name=package.name,
-            arch=package.arch,
+            name=package.key[0],
+            arch=package.key[1],
             installed=package.version,
             candidate=candidate if candidate and rpm_version_key(candidate) > now else "",
             versions=tuple(sorted(versions, key=lambda v: rpm_version_key(v.version), reverse=True)),
         )
 
-    def _offered(self, package: InstalledPackage, now: RpmVersionKey) -> list[AvailableVersion]:
+    def _offered(self, package: Rpm, now: RpmVersionKey) -> list[AvailableVersion]:
         found: dict[str, AvailableVersion] = {}
         for offer in self._by_package.get(package.key, ()):
             if rpm_version_key(offer.version) <= now:
@@ -185,10 +218,6 @@ def _attach(versions: list[AvailableVersion], text: str, advisory: Advisory) -> 
         versions[versions.index(best)] = advised
     else:
         versions.append(advised)
-
-
-def _same(one: str, other: str) -> bool:
-    return one == other or rpm_version_key(one) == rpm_version_key(other)
 
 
 def rpm_faults(section: Section) -> tuple[Fault, ...]:

@@ -24,7 +24,7 @@ from fleetctl.packages.model import (
     PackageState,
     RebootVerdict,
 )
-from fleetctl.packages.rpmdb import Notices, Offers, read_rpms, rpm_faults
+from fleetctl.packages.rpmdb import Notices, Offers, Rpm, read_rpms, rpm_faults
 from fleetctl.packages.rpmversion import RpmVersionKey, rpm_version_key
 from fleetctl.packages.sections import Section, Sections
 from fleetctl.packages.zypper_xml import (
@@ -96,7 +96,10 @@ class Zypper:
                 f"zypper needs {', '.join(told.lost)}, and which packages that is about could not be read"
             ]
         origins = read_origins(sections["zypper-origins"].text)
-        installed = tuple(_placed(rpm, origins) for rpm in rpms)
+        installed = tuple(
+            told.offers.installed(rpm, origins=tuple(map(_origin, origins.get((*rpm.key, rpm.version), ()))))
+            for rpm in rpms
+        )
         reboot, unseen = _reboot(sections["zypper-reboot"], facts, installed)
         services, unseen_services = _services(sections["zypper-services"])
         return PackageState(
@@ -124,13 +127,14 @@ class _Told(NamedTuple):
         beside: patches that it calls needed for an old version that is installed beside a newer one.
     """
 
+    offers: Offers
     updates: tuple[AvailableUpdate, ...]
     locks: tuple[Hold, ...]
     lost: list[str]
     beside: list[str]
 
 
-def _read_updates(sections: Sections, rpms: list[InstalledPackage]) -> _Told:
+def _read_updates(sections: Sections, rpms: list[Rpm]) -> _Told:
     listed = sections["zypper-patches"].text
     contents = read_contents(sections["zypper-contents"].lines)
     offers = Offers(
@@ -142,7 +146,7 @@ def _read_updates(sections: Sections, rpms: list[InstalledPackage]) -> _Told:
     updates = tuple(_held(u, locks) for rpm in rpms if (u := offers.update(rpm)) is not None)
     placed = {advisory for update in updates for advisory in update.advisory_ids}
     lost, beside = _unplaced([name for name in read_needed(listed) if name not in placed], rpms, contents)
-    return _Told(updates, locks, lost, beside)
+    return _Told(offers, updates, locks, lost, beside)
 
 
 def _blind(sections: Sections) -> str:
@@ -153,21 +157,18 @@ def _blind(sections: Sections) -> str:
     return "no repository publishes patches: missing security updates cannot be told from others"
 
 
-def _notices(
-    rpms: list[InstalledPackage], contents: list[tuple[str, str, str]], patches: dict[str, Advisory]
-) -> Notices:
+def _notices(rpms: list[Rpm], contents: list[tuple[str, str, str]], patches: dict[str, Advisory]) -> Notices:
     """Tell which patches name which versions of what is installed; zypper tells a package by name, or by name and architecture."""
     told: dict[str, list[tuple[str, Advisory]]] = {}
     for patch, name, version in contents:
         if patch in patches:
             told.setdefault(name, []).append((version, patches[patch]))
-    found = {rpm.key: [*told.get(rpm.name, ()), *told.get(f"{rpm.name}.{rpm.arch}", ())] for rpm in rpms}
+    found = {rpm.key: [*told.get(rpm.name, ()), *told.get(".".join(rpm.key), ())] for rpm in rpms}
     return {key: list(dict.fromkeys(notices)) for key, notices in found.items() if notices}
 
 
-def _placed(package: InstalledPackage, origins: dict[tuple[str, str, str], list[str]]) -> InstalledPackage:
-    named = origins.get((package.name, package.arch, package.version))
-    return replace(package, origins=tuple(Origin(repository=name) for name in named)) if named else package
+def _origin(repository: str) -> Origin:
+    return Origin(repository=repository)
 
 
 def _held(update: AvailableUpdate, locks: tuple[Hold, ...]) -> AvailableUpdate:
@@ -265,7 +266,7 @@ def _metadata_time(section: Section, repositories: list[str]) -> datetime | None
 
 
 def _unplaced(
-    needed: list[str], rpms: list[InstalledPackage], contents: list[tuple[str, str, str]]
+    needed: list[str], rpms: list[Rpm], contents: list[tuple[str, str, str]]
 ) -> tuple[list[str], list[str]]:
     """Sort needed patches that no update stands for: those that cannot be explained, and those of old versions kept beside new ones."""
     older = {rpm.name: rpm for rpm in rpms if rpm.superseded}
