@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC2086,SC2154,SC2094,SC1090
+# shellcheck shell=sh disable=SC2086,SC2154,SC2094,SC1090,SC3040
 # Runs one detached job and writes down how it ended. Arguments: directory, how it was started, nonce of who started it.
 # However often it is started, one claims the job. It must not carry the job's tag: whoever ends the job wants its result.
 fj_dir=$1 fj_manager=$2 fj_nonce=$3
