@@ -14,8 +14,10 @@ from fleetctl.engine.events import (
     Baking,
     Event,
     GateChecked,
+    HostBack,
     HostConnecting,
     HostEnded,
+    HostRebooting,
     HostStarted,
     Note,
     RunStarted,
@@ -57,6 +59,7 @@ class LiveView:
         self._counts: Counter[Status] = Counter()
         self._connecting: dict[str, float] = {}
         self._running: dict[str, float] = {}
+        self._rebooting: dict[str, float] = {}
         self._errors: deque[Outcome] = deque(maxlen=5)
         self._notes: deque[str] = deque(maxlen=3)
         self._wave = ""
@@ -97,15 +100,12 @@ class LiveView:
         now = time.monotonic()
         if isinstance(event, RunStarted):
             self._total, self._begun = len(event.hosts), now
-        elif isinstance(event, HostConnecting):
-            self._connecting.setdefault(event.host.name, now)
-        elif isinstance(event, HostStarted):
-            self._connecting.pop(event.host.name, None)
-            self._running[event.host.name] = now
+        elif isinstance(event, HostConnecting | HostStarted | HostRebooting | HostBack):
+            self._take_host(event, now)
         elif isinstance(event, HostEnded):
             outcome = event.outcome
-            self._connecting.pop(outcome.host, None)
-            self._running.pop(outcome.host, None)
+            for hosts in (self._connecting, self._running, self._rebooting):
+                hosts.pop(outcome.host, None)
             self._counts[outcome.status] += 1
             if outcome.status not in {Status.SUCCESS, Status.SKIPPED, Status.TERMINATED}:
                 self._errors.append(outcome)
@@ -113,6 +113,17 @@ class LiveView:
             self._notes.append(event.text)
         else:
             self._take_wave(event, now)
+
+    def _take_host(self, event: HostConnecting | HostStarted | HostRebooting | HostBack, now: float) -> None:
+        name = event.host.name
+        if isinstance(event, HostConnecting):
+            # A host that reboots, or was lost, is connected to again and again; it stays what it is.
+            if name not in self._running and name not in self._rebooting:
+                self._connecting.setdefault(name, now)
+            return
+        for hosts in (self._connecting, self._running, self._rebooting):
+            hosts.pop(name, None)
+        (self._rebooting if isinstance(event, HostRebooting) else self._running)[name] = now
 
     def _take_wave(self, event: Event, now: float) -> None:
         if isinstance(event, WaveStarted):
@@ -167,11 +178,13 @@ class LiveView:
     def _states(self) -> RenderableType:
         from rich.text import Text  # noqa: PLC0415
 
-        waiting = self._total - self._counts.total() - len(self._connecting) - len(self._running)
+        busy = len(self._connecting) + len(self._running) + len(self._rebooting)
+        waiting = self._total - self._counts.total() - busy
         parts = [
             (f"{waiting} waiting", "dim"),
             (f"{len(self._connecting)} connecting", "blue"),
             (f"{len(self._running)} running", "cyan"),
+            (f"{len(self._rebooting)} rebooting", "cyan"),
         ]
         parts += [
             (f"{count} {status.value}", _STYLES.get(status, ""))
@@ -183,7 +196,8 @@ class LiveView:
         from rich.text import Text  # noqa: PLC0415
 
         now = time.monotonic()
-        oldest = sorted([*self._running.items(), *self._connecting.items()], key=lambda item: item[1])[:3]
+        busy = [*self._running.items(), *self._connecting.items(), *self._rebooting.items()]
+        oldest = sorted(busy, key=lambda item: item[1])[:3]
         slow = [f"{safe(name)} {now - since:.0f} s" for name, since in oldest if now - since >= 2]
         return (
             [Text("slowest: " + ", ".join(slow), style="dim", no_wrap=True, overflow="ellipsis")]

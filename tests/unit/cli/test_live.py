@@ -1,4 +1,4 @@
-"""What the live view draws of waves."""
+"""What the live view draws of waves and reboots."""
 
 from __future__ import annotations
 
@@ -10,7 +10,18 @@ from rich.console import Console
 
 from fleetctl.cli import live
 from fleetctl.cli.live import LiveView
-from fleetctl.engine.events import Baking, GateChecked, RunStarted, WaveEnded, WaveStarted
+from fleetctl.engine.events import (
+    Baking,
+    GateChecked,
+    HostBack,
+    HostConnecting,
+    HostEnded,
+    HostRebooting,
+    HostStarted,
+    RunStarted,
+    WaveEnded,
+    WaveStarted,
+)
 from fleetctl.model import Host, Outcome, Status
 
 HOSTS = tuple(Host(name=f"web-{number}") for number in range(1, 10))
@@ -80,3 +91,21 @@ def test_what_gates_said_stays_when_the_run_is_over() -> None:
         "wave 2: gate green: hosts: true: ok on 9 hosts",
         "wave 2: gate RED: local: x: exit code 1: ^[[2Jboo [bold]",
     ]
+
+
+def test_a_host_that_reboots_is_shown_as_that_until_it_is_back() -> None:
+    screen = Screen()
+    for event in (HostStarted(HOSTS[0]), HostRebooting(HOSTS[0]), HostConnecting(HOSTS[0], 1)):
+        screen.view(event)
+    assert "8 waiting  1 rebooting" in screen.drawn
+    screen.view(HostBack(HOSTS[0]))
+    assert "8 waiting  1 running" in screen.drawn
+
+
+def test_a_host_that_never_comes_back_is_not_left_rebooting() -> None:
+    screen = Screen()
+    for event in (HostStarted(HOSTS[0]), HostRebooting(HOSTS[0])):
+        screen.view(event)
+    screen.view(HostEnded(Outcome(host=HOSTS[0].name, status=Status.FAILED)))
+    assert "rebooting" not in screen.drawn
+    assert "8 waiting  1 Failed" in screen.drawn
