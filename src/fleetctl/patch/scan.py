@@ -16,13 +16,28 @@ from fleetctl.packages.protocol import PackageManager
 from fleetctl.patch.approval import Approval, FirstSeen, no_record
 from fleetctl.patch.baseline import Baseline
 from fleetctl.patch.defaults import BaselineChoice, default_baseline
-from fleetctl.patch.evaluate import evaluate
+from fleetctl.patch.evaluate import PatchResult, evaluate
 from fleetctl.patch.result import host_data
 
-__all__ = ["DOCUMENT", "ScanTask"]
+__all__ = ["DOCUMENT", "Look", "ScanTask"]
 
 DOCUMENT = "AWS-RunPatchBaseline"
 _STALE = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What one look at a host's packages told.
+
+    Attributes:
+        state: what was found.
+        result: what the baseline says of it; None where it must not be judged.
+        outcome: the invocation's, with the verdict in its data, or with why there is none.
+    """
+
+    state: PackageState
+    result: PatchResult | None = None
+    outcome: Outcome
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +51,7 @@ class ScanTask:
         choose: which baseline a host gets.
         become: True, False, or None: as the inventory says. Everything but needrestart works for an unprivileged user.
         detail: whether the data list every package, also those that are as they should be.
+        refresh: bring the package lists up to date first: the one thing that a scan can write; it wants root.
         max_metadata_age: a host with package lists older than this has failed; None judges it, with a warning.
         first_seen: stands in for release dates.
     """
@@ -44,13 +60,14 @@ class ScanTask:
     choose: BaselineChoice = default_baseline
     become: bool | None = None
     detail: bool = False
+    refresh: bool = False
     max_metadata_age: timedelta | None = None
     first_seen: FirstSeen = no_record
 
     @cached_property
     def script(self) -> str:
         """What is sent to each host."""
-        return collect_script(self.managers)
+        return collect_script(self.managers, refresh=self.refresh)
 
     def on(self, host: Host) -> Command:
         """Return what would be sent to a host."""
@@ -75,26 +92,26 @@ class ScanTask:
             stderr: as stored.
             outcome: of the command; it is completed.
         """
-        state = read_state(stdout, stderr, self.managers)
-        if state.errors:
-            return _failed(outcome, state, self.managers)
-        if (too_old := self._too_old(state)) is not None:
-            return _failed(outcome, replace(state, errors=(too_old,)), self.managers)
-        baseline = self.choose(host, state.facts)
-        if baseline is None:
-            system = state.facts.pretty_name or "this host"
-            return _failed(
-                outcome, replace(state, errors=(f"there is no patch baseline for {system}",)), self.managers
-            )
-        if state.blind:
-            if not Approval(baseline, now=datetime.now(UTC)).asks_for_all:
-                return _failed(outcome, replace(state, errors=(state.blind,)), self.managers)
-            state = replace(state, warnings=(*state.warnings, state.blind))
-        return replace(outcome, data=self._judged(state, baseline, outcome, host))
+        return self.look(host, stdout, stderr, outcome).outcome
 
-    def _judged(
-        self, state: PackageState, baseline: Baseline, outcome: Outcome, host: Host
-    ) -> dict[str, object]:
+    def look(self, host: Host, stdout: bytes, stderr: bytes, outcome: Outcome) -> Look:
+        """Read and evaluate what a host has printed, and return all of it; see `judge`."""
+        state = read_state(stdout, stderr, self.managers)
+        errors = state.errors or ((too_old,) if (too_old := self._too_old(state)) is not None else ())
+        baseline = None if errors else self.choose(host, state.facts)
+        if not errors and baseline is None:
+            system = state.facts.pretty_name or "this host"
+            errors = (f"there is no patch baseline for {system}",)
+        if baseline is not None and state.blind:
+            if not Approval(baseline, now=datetime.now(UTC)).asks_for_all:
+                errors = (state.blind,)
+            state = replace(state, warnings=(*state.warnings, state.blind))
+        if errors or baseline is None:
+            state = replace(state, errors=errors)
+            return Look(state=state, outcome=_failed(outcome, state, self.managers))
+        return self._judged(state, baseline, outcome, host)
+
+    def _judged(self, state: PackageState, baseline: Baseline, outcome: Outcome, host: Host) -> Look:
         now = outcome.ended or datetime.now(UTC)
         result = evaluate(state, baseline, now, first_seen=self.first_seen)
         mends = tuple(f"{fault.what}; mend it with: {fault.mend}" for fault in state.faults if fault.mend)
@@ -104,7 +121,7 @@ class ScanTask:
             state = replace(
                 state, warnings=(*state.warnings, f"the package lists are {age // 86400} days old")
             )
-        return host_data(
+        data = host_data(
             state,
             result,
             patch_group=host.patch_group,
@@ -112,6 +129,7 @@ class ScanTask:
             ended=now,
             detail=self.detail,
         )
+        return Look(state=state, result=result, outcome=replace(outcome, data=data))
 
     def _too_old(self, state: PackageState) -> str | None:
         age = state.metadata_age_seconds
