@@ -168,12 +168,14 @@ class Offers:
 
     def update(self, package: Rpm) -> AvailableUpdate | None:
         """Return what could take a package's place; None if it is as new as can be had."""
+        if package.superseded or not (package.key in self._by_package or package.key in self.notices):
+            return None  # nine of ten
         now = rpm_version_key(package.version)
         versions = self._offered(package, now)
         for text, advisory in self.notices.get(package.key, ()):
             if rpm_version_key(text) > now:
                 _attach(versions, text, advisory)
-        if package.superseded or not versions:
+        if not versions:
             return None
         candidate = self.candidates.get(package.key, "")
         return AvailableUpdate(

@@ -192,6 +192,11 @@ def test_what_is_broken_is_told_with_the_command_that_mends_it():
     assert any(w.endswith("dpkg --configure -a") for w in scanned("deb12-broken-postinst").data["Warnings"])
 
 
+def test_a_scan_refreshes_nothing_unless_it_is_asked_to():
+    assert "refresh_apt()" not in ScanTask().script
+    assert "refresh_apt()" in ScanTask(refresh=True).script
+
+
 def test_package_lists_can_be_too_old_to_be_believed():
     outcome = scanned("deb13-clean", max_metadata_age=timedelta(minutes=5))
     assert (outcome.status, outcome.data) == (Status.FAILED, {})
