@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import asyncssh
@@ -13,7 +14,7 @@ from fleetctl.transport.asyncssh_target import Target
 from fleetctl.transport.asyncssh_wire import Together
 from fleetctl.transport.diagnose import Attempt, Stage, host_key_refused
 from fleetctl.transport.known_hosts import Standing, Verdict
-from fleetctl.transport.known_hosts_file import append
+from fleetctl.transport.known_hosts_file import record_new
 from fleetctl.transport.protocol import Unreachable
 
 __all__ = ["Client", "Link"]
@@ -84,17 +85,24 @@ class Client(asyncssh.SSHClient):
     """Answers asyncssh's questions about one connection.
 
     Args:
-        accept_new: record an unknown host instead of refusing it.
+        on_recorded: record an unknown host instead of refusing it, and call this with the file that it was recorded in.
 
     Attributes:
         other_types: set when the host offered a key of another type than those on record: try again with these first.
     """
 
-    def __init__(self, *, target: Target, attempt: Attempt, login: Login, accept_new: bool) -> None:
+    def __init__(
+        self,
+        *,
+        target: Target,
+        attempt: Attempt,
+        login: Login,
+        on_recorded: Callable[[Path], None] | None = None,
+    ) -> None:
         self._target = target
         self._attempt = attempt
         self._login = login
-        self._accept_new = accept_new
+        self._on_recorded = on_recorded
         self._answered = False
         self._secret: str | None = None
         self.other_types: tuple[str, ...] = ()
@@ -106,20 +114,27 @@ class Client(asyncssh.SSHClient):
         if verdict.standing is Standing.TRUSTED:
             return True
         key_type = key.algorithm.decode("ascii")
-        if verdict.standing is Standing.UNKNOWN and self._accept_new:
-            return self._record(key_type, key.public_data)
+        if verdict.standing is Standing.UNKNOWN and self._on_recorded is not None:
+            known = self._record(key_type, key.public_data, self._on_recorded)
+            if known is None or known.standing is Standing.TRUSTED:
+                return known is not None
+            verdict = known
         types = {entry.key_type for entry in verdict.entries}
         if verdict.standing is Standing.CHANGED and key_type not in types:
             self.other_types = tuple(types)
         self._refuse(verdict, key_type, key.public_data)
         return False
 
-    def _record(self, key_type: str, blob: bytes) -> bool:
+    def _record(self, key_type: str, blob: bytes, on_recorded: Callable[[Path], None]) -> Verdict | None:
         target = self._target
         path = target.known_hosts.files[0]
         try:
-            entry = append(
-                path, target.known_as, key_type=key_type, blob=blob, hashed=target.settings.hash_known_hosts
+            verdict = record_new(
+                target.known_hosts,
+                target.known_as,
+                key_type=key_type,
+                blob=blob,
+                hashed=target.settings.hash_known_hosts,
             )
         except OSError as exc:
             self._attempt.refused = Unreachable(
@@ -127,9 +142,9 @@ class Client(asyncssh.SSHClient):
                 f"the new host key of {target.known_as} cannot be recorded in {path}: {exc.strerror or exc}",
                 hint="make that file writable, or name another one with --known-hosts",
             )
-            return False
-        target.known_hosts.note(entry)
-        return True
+            return None
+        on_recorded(path)
+        return verdict
 
     def _refuse(self, verdict: Verdict, key_type: str, blob: bytes) -> None:
         self._attempt.refused = host_key_refused(

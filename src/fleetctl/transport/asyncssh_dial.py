@@ -23,6 +23,7 @@ from fleetctl.transport.asyncssh_wire import Lookups, Proxy, connect_tcp, start_
 from fleetctl.transport.diagnose import Attempt, Stage, explain
 from fleetctl.transport.keys import KeyFileError
 from fleetctl.transport.known_hosts import Known
+from fleetctl.transport.known_hosts_file import Recorded
 from fleetctl.transport.protocol import TransportOptions, Unreachable
 
 __all__ = ["Dialer", "channel_refused"]
@@ -41,6 +42,7 @@ class Dialer:
         self._identities = Identities(options.credentials)
         self._lookups = Lookups()
         self._proxies: dict[Link, Proxy] = {}
+        self._recorded = Recorded()
 
     async def prepare(self, target: Target) -> None:
         """Load the keys that somebody named for a host; those that cannot be used are told when it is dialled.
@@ -98,7 +100,7 @@ class Dialer:
             target=target,
             attempt=attempt,
             login=Login(self._identities, target=target, attempt=attempt),
-            accept_new=self._options.host_keys == "accept-new",
+            on_recorded=self._recorded.add if self._options.host_keys == "accept-new" else None,
         )
         options = self._maker.make(target, client=lambda: client, first=first)
         try:
@@ -201,7 +203,8 @@ class Dialer:
                 await proxy.stop()
 
     async def close(self) -> None:
-        """Let go of agents and lookups."""
+        """Let go of agents and lookups, and bring new host keys to disk."""
+        await self._recorded.close()
         await self._identities.close()
         await self._lookups.close()
 

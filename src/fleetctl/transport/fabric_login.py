@@ -18,7 +18,7 @@ from fleetctl.transport import known_hosts_file
 from fleetctl.transport.asyncssh_target import NamedKey, Target
 from fleetctl.transport.diagnose import Attempt, Stage, host_key_refused
 from fleetctl.transport.keys import KeyFileError, Keys, default_files
-from fleetctl.transport.known_hosts import Standing
+from fleetctl.transport.known_hosts import Standing, Verdict
 from fleetctl.transport.protocol import TransportOptions, Unreachable
 
 __all__ = ["Identities", "KnownHostsPolicy", "Login"]
@@ -158,19 +158,23 @@ class KnownHostsPolicy(paramiko.MissingHostKeyPolicy):
         target, blob = self._target, key.asbytes()
         verdict = target.known_hosts.judge(target.known_as, blob)
         if verdict.standing is Standing.UNKNOWN and self._accept_new:
-            self._record(key.get_name(), blob)
-        elif verdict.standing is not Standing.TRUSTED:
+            verdict = self._record(key.get_name(), blob)
+        if verdict.standing is not Standing.TRUSTED:
             raise host_key_refused(
                 verdict, host=target.host, name=target.known_as, key_type=key.get_name(), blob=blob
             )
         self._attempt.stage = Stage.LOGIN
 
-    def _record(self, key_type: str, blob: bytes) -> None:
+    def _record(self, key_type: str, blob: bytes) -> Verdict:
         target = self._target
         file = target.known_hosts.files[0]
         try:
-            entry = known_hosts_file.append(
-                file, target.known_as, key_type=key_type, blob=blob, hashed=target.settings.hash_known_hosts
+            verdict = known_hosts_file.record_new(
+                target.known_hosts,
+                target.known_as,
+                key_type=key_type,
+                blob=blob,
+                hashed=target.settings.hash_known_hosts,
             )
         except OSError as exc:
             raise Unreachable(
@@ -178,4 +182,5 @@ class KnownHostsPolicy(paramiko.MissingHostKeyPolicy):
                 f"the key of {target.known_as} cannot be recorded in {file}: {exc.strerror or exc}",
                 hint="make the file writable, or give another with --known-hosts",
             ) from exc
-        target.known_hosts.note(entry)
+        known_hosts_file.settle(file)
+        return verdict

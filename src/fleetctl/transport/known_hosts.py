@@ -10,12 +10,16 @@ import base64
 import binascii
 import hashlib
 import hmac
+import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
+from typing import IO
+
+from fleetctl.transport.file_state import FileState
 
 __all__ = [
     "Entry",
@@ -26,6 +30,7 @@ __all__ = [
     "Verdict",
     "default_files",
     "fingerprint",
+    "parse_entries",
     "read_entries",
 ]
 
@@ -206,8 +211,12 @@ def read_entries(path: Path) -> Iterator[Entry]:
     Raises:
         OSError: it cannot be read.
     """
-    text = path.read_text(encoding="utf-8", errors="surrogateescape")
-    for number, line in enumerate(text.splitlines(), 1):
+    yield from parse_entries(path, path.read_bytes())
+
+
+def parse_entries(path: Path, data: bytes, *, first: int = 1) -> Iterator[Entry]:
+    """Yield the lines of a known_hosts file, or of its end, which begins with line number `first`."""
+    for number, line in enumerate(data.decode("utf-8", "surrogateescape").splitlines(), first):
         words = line.split(None, 4)
         if not words or words[0].startswith("#"):
             continue
@@ -234,23 +243,57 @@ class KnownHosts:
         self.files = tuple(files)
         self.unreadable: dict[Path, str] = {}
         self._known: dict[HostName, Known] = {}
+        self._states: dict[Path, FileState] = {}
 
     @cached_property
     def _index(self) -> _Index:
         index = _Index()
         for path in self.files:
             try:
-                for entry in read_entries(path):
-                    index.add(entry)
+                with path.open("rb") as file:
+                    status, data = os.fstat(file.fileno()), file.read()
             except FileNotFoundError:
                 continue
             except OSError as exc:
                 self.unreadable[path] = exc.strerror or str(exc)
+                continue
+            self._states[path] = FileState().after(status, data)
+            for entry in parse_entries(path, data):
+                index.add(entry)
         return index
 
-    def note(self, entry: Entry) -> None:
-        """Take in a line that was just written to a file."""
+    def catch_up(self, path: Path, file: IO[bytes]) -> int:
+        """Take in what others have written to a file since it was read, and return how many lines it has.
+
+        Args:
+            path: one of `files`.
+            file: the same, open and locked.
+        """
+        index, seen, status = self._index, self._states.get(path, FileState()), os.fstat(file.fileno())
+        if seen.is_now(status):
+            return seen.lines
+        if seen.has_grown(status):
+            file.seek(seen.size)
+            data = file.read()
+            for entry in parse_entries(path, data, first=seen.lines + 1):
+                index.add(entry)
+            self._states[path] = seen.after(status, data)
+        else:
+            self.__dict__.pop("_index", None)
+            index = self._index
+        self._known.clear()
+        return self._states.get(path, FileState()).lines
+
+    def note(self, entry: Entry, file: IO[bytes]) -> None:
+        """Take in a line that was just written to the end of a file, which is still locked."""
+        status = os.fstat(file.fileno())
         self._index.add(entry)
+        self._states[entry.file] = FileState(
+            identity=(status.st_dev, status.st_ino),
+            size=status.st_size,
+            changed=status.st_mtime_ns,
+            lines=entry.line,
+        )
         self._known.clear()
 
     def known(self, host: HostName) -> Known:

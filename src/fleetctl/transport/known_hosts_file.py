@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import fcntl
 import hmac
@@ -12,9 +13,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from fleetctl.transport.known_hosts import Entry, HostName
+from fleetctl.transport.known_hosts import Entry, HostName, KnownHosts, Standing, Verdict
 
-__all__ = ["append", "remove"]
+__all__ = ["Recorded", "append", "record_new", "remove", "settle"]
 
 
 def _hashed(name: str) -> str:
@@ -67,6 +68,80 @@ def append(path: Path, host: HostName, *, key_type: str, blob: bytes, hashed: bo
             os.fsync(file.fileno())
             number = len(lines) + 1
     return Entry(file=path, line=number, marker="", names=names, key_type=key_type, key=key)
+
+
+def record_new(
+    known: KnownHosts, host: HostName, *, key_type: str, blob: bytes, hashed: bool = False
+) -> Verdict:
+    """Record the key of a host that nobody knows, in the first file; it is on disk once `settle` has been called.
+
+    The key is judged again with the file locked: another process may have met the same host a moment ago, and another key.
+
+    Args:
+        known: the files; told of the new line.
+        host: the name to record it under.
+        key_type: such as `ssh-ed25519`.
+        blob: the public key in SSH wire format.
+        hashed: write the name hashed (ssh_config: HashKnownHosts).
+
+    Returns:
+        Trusted if it is on record now; else what the file says of it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path = known.files[0]
+    with _locked(path) as file:
+        lines = known.catch_up(path, file)
+        verdict = known.judge(host, blob)
+        if verdict.standing is not Standing.UNKNOWN:
+            return verdict
+        names = _hashed(host.token) if hashed else host.token
+        key = base64.b64encode(blob).decode("ascii")
+        file.write((b"" if _is_whole(file) else b"\n") + f"{names} {key_type} {key}\n".encode())
+        file.flush()
+        entry = Entry(file=path, line=lines + 1, marker="", names=names, key_type=key_type, key=key)
+        known.note(entry, file)
+    return Verdict(standing=Standing.TRUSTED, entries=(entry,))
+
+
+def _is_whole(file: IO[bytes]) -> bool:
+    size = file.seek(0, os.SEEK_END)
+    if not size:
+        return True
+    file.seek(size - 1)
+    return file.read(1) == b"\n"
+
+
+def settle(path: Path) -> None:
+    """Bring to disk what was recorded in a file; the host is only met as a stranger again if that fails."""
+    with suppress(OSError), path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+class Recorded:
+    """Brings what was recorded to disk without keeping an event loop waiting: one thread at a time, whatever came meanwhile at once."""
+
+    def __init__(self) -> None:
+        self._waiting: set[Path] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    def add(self, path: Path) -> None:
+        """Take note of a file with a new line. Called from the event loop."""
+        self._waiting.add(path)
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._settle())
+
+    async def _settle(self) -> None:
+        while self._waiting:
+            paths, self._waiting = self._waiting, set()
+            for path in paths:
+                await asyncio.to_thread(settle, path)
+
+    async def close(self) -> None:
+        """Wait until all is on disk."""
+        if self._task is not None:
+            await self._task
 
 
 def remove(path: Path, entries: Collection[Entry], *, host: HostName) -> int:

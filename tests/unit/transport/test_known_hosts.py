@@ -7,6 +7,7 @@ import re
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetctl.transport.known_hosts import HostName, KnownHosts, Standing, fingerprint
-from fleetctl.transport.known_hosts_file import append, remove
+from fleetctl.transport.known_hosts_file import Recorded, append, record_new, remove
 
 
 def blob_of(number: int, kind: bytes = b"ssh-ed25519") -> bytes:
@@ -198,6 +199,48 @@ def test_several_writers_lose_nothing(tmp_path):
     hosts = KnownHosts([path])
     numbers = [start + step for start in (0, 100, 200) for step in range(40)]
     assert all(hosts.judge(HostName(f"web-{n}"), blob_of(n)).standing is Standing.TRUSTED for n in numbers)
+
+
+@pytest.mark.parametrize("before", ["", "web-9", "web-9\n"])
+def test_of_two_who_meet_a_new_host_with_different_keys_one_is_refused(tmp_path, before):
+    path, name = tmp_path / "known_hosts", HostName("web-1")
+    path.write_text(line("web-9", 9) + "\n" if before.endswith("\n") else before and line("web-9", 9))
+    one, two = KnownHosts([path]), KnownHosts([path])
+    assert one.judge(name, blob_of(1)).standing is two.judge(name, blob_of(2)).standing is Standing.UNKNOWN
+    assert record_new(one, name, key_type="ssh-ed25519", blob=blob_of(1)).standing is Standing.TRUSTED
+    verdict = record_new(two, name, key_type="ssh-ed25519", blob=blob_of(2))
+    assert verdict.standing is Standing.CHANGED
+    assert [entry.line for entry in verdict.entries] == [2 if before else 1]
+    assert record_new(two, name, key_type="ssh-ed25519", blob=blob_of(1)).standing is Standing.TRUSTED
+    assert oracle(path, "web-1") == {2 if before else 1}  # the line
+    assert len(path.read_text().splitlines()) == (2 if before else 1)
+
+
+def test_what_others_did_to_a_file_is_seen_before_a_key_is_recorded(tmp_path):
+    path, new = tmp_path / "known_hosts", {"key_type": "ssh-ed25519"}
+    known = KnownHosts([path])
+    assert record_new(known, HostName("web-1"), blob=blob_of(1), **new).entries[0].line == 1
+    with path.open("a") as file:
+        file.write("# by hand\n" + line("web-2", 2) + "\n")
+    assert record_new(known, HostName("web-2"), blob=blob_of(3), **new).standing is Standing.CHANGED
+    assert record_new(known, HostName("web-3"), blob=blob_of(3), **new).entries[0].line == 4
+    remove(path, known.known(HostName("web-1")).keys, host=HostName("web-1"))
+    assert record_new(known, HostName("web-1"), blob=blob_of(4), **new).standing is Standing.TRUSTED
+    assert [oracle(path, f"web-{n}") for n in (1, 2, 3)] == [{4}, {2}, {3}]
+    assert record_new(known, HostName("web-4"), blob=blob_of(5), **new).entries[0].line == 5
+
+
+async def test_new_keys_are_brought_to_disk_beside_the_event_loop(tmp_path, monkeypatch):
+    path, threads = tmp_path / "known_hosts", []
+    path.touch()
+    monkeypatch.setattr("os.fsync", lambda _: threads.append(threading.current_thread()))
+    known, recorded = KnownHosts([path]), Recorded()
+    for number in range(20):
+        record_new(known, HostName(f"web-{number}"), key_type="ssh-ed25519", blob=blob_of(number))
+        recorded.add(path)
+    await recorded.close()
+    assert 1 <= len(threads) < 20
+    assert threading.main_thread() not in threads
 
 
 def test_removing_keeps_the_other_hosts_of_a_line_and_the_old_file(tmp_path):

@@ -96,7 +96,7 @@ async def test_commands_run_side_by_side() -> None:
 
 
 async def test_a_kill_that_cannot_be_carried_out_is_no_proof(monkeypatch) -> None:
-    monkeypatch.setattr("fleetctl.transport.local.kill_script", lambda tag: "exit 1")
+    monkeypatch.setattr("fleetctl.transport.local.kill_script", lambda _: "exit 1")
     connection = await connect()
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(connection.exec(Command(script="sleep 300", tag="local-unended"), Sink()), 0.5)
