@@ -242,8 +242,13 @@ async def test_reboot_goes_on_where_the_controller_was_killed(
     runs = Runs(tmp_path / "runs")
     runs.path.mkdir()
     with subprocess.Popen(argv) as controller:  # noqa: ASYNC220 - nothing else is to happen meanwhile
-        until(lambda: b'"rebooting"' in ledger(tmp_path), seconds=60, what="the reboot is announced")
+        until(
+            lambda: b'"rebooting"' in ledger(tmp_path) or controller.poll() is not None,
+            seconds=90,
+            what="the reboot is announced",
+        )
         controller.kill()
+    assert b'"rebooting"' in ledger(tmp_path), ledger(tmp_path).decode()
     (folder,) = runs
     task = rebooting(replace(RULE, timeout=120), script="echo once >> /root/ran; echo said")
     result = await proceed(order(task, [fresh_deb12], detached=detached), folder, doing="test")
