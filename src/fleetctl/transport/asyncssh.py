@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import asyncssh
 
@@ -21,12 +22,15 @@ from fleetctl.transport.asyncssh_session import RAW_TERMINAL, Execution
 from fleetctl.transport.asyncssh_target import Target, Targets
 from fleetctl.transport.asyncssh_tunnels import Tunnels
 from fleetctl.transport.protocol import Credentials, ExecFailed, OutputSink, TransportOptions, Unreachable
+from fleetctl.transport.shared import Shared
 from fleetctl.transport.shell import Wire, kill_script, tagged, wire
 
 __all__ = ["AsyncSsh", "SshConnection"]
 
 # Where a host's sleep knows no fractions, it takes two seconds to prove that nothing is left.
 _STOP_SECONDS = 5.0
+# A jump host that is dead has its own word after the connect timeout; it says more than that time is up.
+_GRACE = 1.0
 
 
 class AsyncSsh:
@@ -42,6 +46,7 @@ class AsyncSsh:
         self._dialer = Dialer(options)
         self._tunnels = Tunnels(self._targets, dial=self._dial)
         self._resolved: dict[str, Target] = {}
+        self._hops: Shared[str, Target] = Shared()
 
     async def prepare(self, host: Host) -> None:
         """Load the keys that this host and its jump hosts ask for by name.
@@ -52,8 +57,22 @@ class AsyncSsh:
         with contextlib.suppress(Unreachable):
             target = self._resolved[host.name] = await self._targets.resolve(host)
             await self._dialer.prepare(target)
-            for name in target.hops:
-                await self._dialer.prepare(await self._targets.resolve(self._targets.hop(name)))
+            if target.hops:
+                await self._prepare_hops(target.hops)
+
+    async def _prepare_hops(self, names: tuple[str, ...]) -> None:
+        """Load the keys of jump hosts, and of those they are reached through; each once a run."""
+        waiting, seen = list(names), set[str]()
+        while waiting:
+            name = waiting.pop()
+            if name not in seen:
+                seen.add(name)
+                waiting += (await self._hops.get(name, partial(self._prepare_hop, name))).hops
+
+    async def _prepare_hop(self, name: str) -> Target:
+        target = await self._targets.resolve(self._targets.hop(name))
+        await self._dialer.prepare(target)
+        return target
 
     async def connect(self, host: Host, *, on_answer: Callable[[], None] | None = None) -> SshConnection:
         """Open a connection.
@@ -71,14 +90,40 @@ class AsyncSsh:
         return SshConnection(host, link, dialer=self._dialer, credentials=self._options.credentials)
 
     async def _dial_through(self, target: Target) -> Link:
-        via = await self._tunnels.through(target.hops)
+        """Connect over jump hosts, each of which has its own time, while the host's own runs: whoever uses it up is named."""
+        seconds, via = self._options.connect_timeout, None
         try:
-            return await self._dial(target, via)
-        except Unreachable:
-            if not via.is_closed():
+            async with asyncio.timeout(seconds + _GRACE) as limit:
+                via = await self._tunnels.through(target.hops)
+                try:
+                    return await self._dial(target, via)
+                except Unreachable:
+                    if not via.is_closed():
+                        raise
+                # The jump host went away meanwhile: that is no fault of this host.
+                via = None
+                via = await self._tunnels.through(target.hops)
+                return await self._dial(target, via)
+        except TimeoutError:
+            if not limit.expired():
                 raise
-        # The jump host went away meanwhile: that is no fault of this host.
-        return await self._dial(target, await self._tunnels.through(target.hops))
+            raise self._late(target, seconds=seconds, via=via) from None
+
+    def _late(self, target: Target, *, seconds: float, via: Link | None) -> Unreachable:
+        if via is not None:
+            return Unreachable(
+                Reason.CONNECT_TIMEOUT,
+                f"no connection to {target.address}:{target.port} through {target.hops[-1]} within {seconds:g} s",
+                hint="its jump hosts took most of that time; --connect-timeout allows more",
+                retry=True,
+            )
+        hop = self._tunnels.pending(target.hops)
+        return Unreachable(
+            Reason.JUMP_HOST,
+            f"jump host {hop} was not connected within {seconds:g} s",
+            hint="is it up, and are those before it slow? --connect-timeout allows more time",
+            retry=True,
+        )
 
     async def _dial(self, target: Target, via: Link | None) -> Link:
         return await self._dialer.dial(target, via=via)
@@ -95,6 +140,7 @@ class AsyncSsh:
 
     async def close(self) -> None:
         """Close jump hosts and agents."""
+        await self._hops.close()
         await self._tunnels.close(self._dialer.hang_up)
         await self._dialer.close()
 

@@ -21,6 +21,7 @@ class _Tunnel:
     task: asyncio.Task[Link]
     began: float
     ended: float | None = None
+    over: tuple[str, ...] = ()
 
 
 class Tunnels:
@@ -60,6 +61,15 @@ class Tunnels:
         # A host that gives up must not take the tunnel away from those who still wait for it.
         return await asyncio.shield(tunnel.task)
 
+    def pending(self, hops: tuple[str, ...]) -> str:
+        """Return the name of the hop of a chain that is being connected to: the others wait for it."""
+        while (tunnel := self._tunnels.get(hops)) is not None and tunnel.over:
+            before = self._tunnels.get(tunnel.over)
+            if before is None or before.task.done():
+                break
+            hops = tunnel.over
+        return hops[-1]
+
     async def _no_circle(self, hops: tuple[str, ...], *, before: tuple[str, ...]) -> None:
         """Refuse chains that come back to themselves: their tunnels would wait for one another for ever."""
         first = hops[0]
@@ -92,6 +102,7 @@ class Tunnels:
         target = await self._targets.resolve(self._targets.hop(last))
         # The first hop may have jump hosts of its own, later ones are reached over the hop before.
         over = tuple(before) or target.hops
+        self._tunnels[hops].over = over
         via = await self.through(over) if over else None
         try:
             return await self._dial(target, via)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from dataclasses import replace
 
 import pytest
 from lab.keys import new_key, public_key
@@ -122,6 +123,45 @@ async def test_hosts_behind_a_dead_jump_host_share_one_timeout(sshd, client):
             with pytest.raises(Unreachable, match="connect-timeout"):
                 await transport.connect(sshd.host(jump="bastion"))
         assert asyncio.get_running_loop().time() - before < 1.4
+
+
+@pytest.mark.parametrize("chain", ["first,second", "second-by-itself"])
+async def test_of_several_slow_jump_hosts_the_one_that_uses_up_the_time_is_named(
+    client, bastion, sshd, chain
+):
+    with black_hole() as port:
+        inventory = {
+            "first": bastion.host(name="first"),
+            "second": Host(name="second", address="127.0.0.1", port=port),
+            "second-by-itself": Host(name="second", address="127.0.0.1", port=port, jump="first"),
+        }
+        transport = client.transport(inventory=inventory, connect_timeout=2)
+        await transport.connect(sshd.host(jump="first"))
+        # As if the first had been so slow that nothing is left for the second.
+        transport._options = replace(transport._options, connect_timeout=-0.5)
+        with pytest.raises(Unreachable) as caught:
+            await transport.connect(sshd.host(jump=chain))
+    assert caught.value.reason is Reason.JUMP_HOST
+    assert caught.value.message.startswith(f"jump host {chain.split(',')[-1]} was not connected within")
+
+
+async def test_a_jump_host_is_looked_up_once_however_many_hosts_are_behind_it(client, monkeypatch):
+    inventory = {"outer": Host(name="outer"), "inner": Host(name="inner", jump="outer")}
+    transport = client.transport(inventory=inventory)
+    looked_up, resolve = [], transport._targets.resolve
+
+    async def counted(host):
+        looked_up.append(host.name)
+        return await resolve(host)
+
+    monkeypatch.setattr(transport._targets, "resolve", counted)
+    await asyncio.gather(*(transport.prepare(Host(name=f"web-{n}", jump="inner")) for n in range(30)))
+    assert sorted(looked_up) == sorted(["inner", "outer", *(f"web-{n}" for n in range(30))])
+
+
+async def test_preparing_jump_hosts_in_a_circle_comes_to_an_end(client):
+    inventory = {"a": Host(name="a", jump="b"), "b": Host(name="b", jump="a")}
+    await client.transport(inventory=inventory).prepare(Host(name="web", jump="a"))
 
 
 async def test_a_host_that_gives_up_leaves_the_jump_host_to_the_others(bastion, sshd, client):
