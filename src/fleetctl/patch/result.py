@@ -25,6 +25,7 @@ def host_data(
     started: datetime,
     ended: datetime,
     detail: bool = False,
+    operation: str = "Scan",
 ) -> dict[str, Any]:
     """Return a host's verdict, JSON-ready.
 
@@ -35,6 +36,7 @@ def host_data(
         started: of the scan, aware UTC.
         ended: the same.
         detail: list every package and every other update, not only what needs attention.
+        operation: SSM's word: `Scan` or `Install`.
     """
     listed = [patch for patch in result.patches if detail or patch.state in LISTED]
     return {
@@ -43,7 +45,7 @@ def host_data(
             "BaselineId": result.baseline.name,
             "OperatingSystem": (operating_system(state.facts) or result.baseline.operating_system).value,
             **({"PatchGroup": patch_group} if patch_group else {}),
-            "Operation": "Scan",
+            "Operation": operation,
             "OperationStartTime": started.isoformat(timespec="milliseconds"),
             "OperationEndTime": ended.isoformat(timespec="milliseconds"),
             **result.counts,
