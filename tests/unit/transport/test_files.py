@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import shutil
 import subprocess
 import tarfile
 from importlib import resources
@@ -126,3 +128,66 @@ def test_what_lies_in_wait_under_the_temporary_name_gets_nothing(tmp_path: Path)
     assert b"is in the way" in done.stderr
     (left,) = tmp_path.iterdir()
     assert left.is_fifo()
+
+
+def push(script: str, tmp_path: Path, *args: str, data: bytes, **programs: str) -> tuple[int, str, list[str]]:
+    """Run a script with some programs replaced, and return its exit code, stderr, and the calls of these."""
+    folder, log = tmp_path / "bin", tmp_path / "calls"
+    folder.mkdir()
+    log.touch()
+    for name, body in programs.items():
+        real = str(shutil.which(name))
+        (folder / name).write_text(f'#!/bin/sh\necho "{name} $*" >>"{log}"\n{body.replace("REAL", real)}\n')
+        (folder / name).chmod(0o755)
+    text = (resources.files("fleetctl.transport") / "scripts" / script).read_text()
+    done = subprocess.run(
+        ["sh", "-c", text, "push", *args], input=data, capture_output=True, check=False,
+        env={"PATH": f"{folder}:{os.environ['PATH']}", "LC_ALL": "C"},
+    )  # fmt: skip
+    return done.returncode, done.stderr.decode(), log.read_text().splitlines()
+
+
+PASS = 'exec REAL "$@"'
+
+
+def test_a_file_is_on_disk_before_it_takes_the_place_of_another(tmp_path: Path) -> None:
+    target = tmp_path / "x"
+    target.write_text("old")
+    args = (str(target), "x", "3", "", "644", "", "")
+    code, said, calls = push("put.sh", tmp_path, *args, data=b"new", dd=PASS, mv=PASS)
+    assert (code, said, target.read_text()) == (0, "", "new")
+    assert [call.split()[0] for call in calls] == ["dd", "mv"]
+    assert "fsync" in calls[0]
+
+
+def test_a_host_whose_dd_knows_no_fsync_is_none_the_worse(tmp_path: Path) -> None:
+    target, odd = tmp_path / "x", "echo 'dd: unknown conversion fsync' >&2; exit 1"
+    code, said, _ = push("put.sh", tmp_path, str(target), "x", "3", "", "644", "", "", data=b"new", dd=odd)
+    assert (code, said, target.read_text()) == (0, "", "new")
+
+
+def test_a_file_that_does_not_get_to_disk_leaves_the_old_one(tmp_path: Path) -> None:
+    target, bad = tmp_path / "x", "echo \"dd: fsync failed for 'x': Input/output error\" >&2; exit 1"
+    target.write_text("old")
+    code, said, _ = push("put.sh", tmp_path, str(target), "x", "3", "", "644", "", "", data=b"new", dd=bad)
+    assert (code, target.read_text()) == (1, "old")
+    assert said == f"fleetctl: {target} could not be brought to disk: Input/output error\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bin", "calls", "x"]
+
+
+@pytest.mark.parametrize(
+    ("helps", "synced"), [("-f, --file-system", True), ("[-df] [FILE]...", True), ("usage: sync", False)]
+)
+def test_a_folder_is_brought_to_disk_where_its_file_system_alone_can_be(
+    tmp_path: Path, helps: str, synced: bool
+) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source/x").write_text("new")
+    with io.BytesIO() as out:
+        pack(tmp_path / "source", out)
+        data = out.getvalue()
+    sync = f'[ "$1" != --help ] || echo "{helps}"'
+    args = (str(tmp_path / "target"), "source", "")
+    code, said, calls = push("put-folder.sh", tmp_path, *args, data=data, sync=sync)
+    assert (code, said, (tmp_path / "target/x").read_text()) == (0, "", "new")
+    assert calls == ["sync --help", *(["sync -f ."] if synced else [])]

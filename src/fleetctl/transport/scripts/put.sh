@@ -48,4 +48,9 @@ if [ -e "$target" ]; then
 fi
 if [ "$owner" ]; then chown "$owner" "$part" || exit 1; fi
 chmod "${mode:-$source_mode}" "$part" || exit 1
+# On disk before it is in place: else a power cut could leave an empty file where a good one was. A dd that does not know fsync does
+# nothing here; `sync FILE` would bring everything to disk where it knows no files.
+if ! said=$(dd of="$part" conv=notrunc,fsync 2>&1 </dev/null); then
+	case $said in *'/output error'* | *'I/O error'* | *'space left'* | *'quota'*) say "$target could not be brought to disk: ${said##*: }" ;; esac
+fi
 mv -f "$part" "$target"
