@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from fleetctl.cli import complete
-from fleetctl.cli.app import App, FleetCommand, FleetGroup, pass_app
+from fleetctl.cli.app import App, FleetCommand, LazyGroup, pass_app
 from fleetctl.cli.options import WorkOptions, output_options, work_options, yes_option
+from fleetctl.cli.verdict import show_verdict
 
 if TYPE_CHECKING:
     from fleetctl.engine.order import RunResult
@@ -27,10 +26,12 @@ GROUP_EPILOG = """\
 Examples:
   fleetctl patch scan all                              what every host lacks
   fleetctl patch scan web --format json -o scan.json   for machines
+  fleetctl patch plan web -o web.plan                  exactly what would be installed
+  fleetctl patch install web.plan --waves 1,10%,100%   exactly that, one host first
 """
 
 SCAN_EPILOG = """\
-Nothing is changed on the hosts: no package list is refreshed, no file is written. Debian and Ubuntu (apt) are known today.
+Nothing is changed on the hosts: no package list is refreshed, no file is written. apt, dnf and zypper are known today.
 
 A security fix counts as missing when the vendor's security pocket has a newer version, also where a hold, a pin or a newer
 build elsewhere hides it. Hosts that cannot be judged are listed with the reason and never called compliant.
@@ -47,9 +48,19 @@ compliant; 130 interrupted. What comes first here wins, but for 5 and 0: an inco
 """
 
 
-@click.group(cls=FleetGroup, epilog=GROUP_EPILOG)
+# Verbs with a file of their own.
+VERBS: dict[str, tuple[str, str]] = {
+    "plan": (
+        "fleetctl.cli.patch_plan:plan",
+        "Show exactly what would be installed; write it as a plan file.",
+    ),
+    "install": ("fleetctl.cli.patch_install:install", "Install a plan, reboot where needed, look again."),
+}
+
+
+@click.group(cls=LazyGroup, verbs=VERBS, epilog=GROUP_EPILOG)
 def patch() -> None:
-    """Find out what hosts lack, and report compliance."""
+    """Find out what hosts lack, install it, and report compliance."""
 
 
 @patch.command(cls=FleetCommand, epilog=SCAN_EPILOG)
@@ -80,17 +91,7 @@ def scan(app: App, /, targets: str, work: WorkOptions, **given: Any) -> None:
     begun = time.monotonic()
     result = _carry_out(app, fleet, _task(given), work=work, targets=targets, comment=given["comment"])
     scanned = fleet.conclude_scan(result)
-    shown = _of_severity(scanned.report, given["severity"])
-    if given["format_"] == "table" and given["output"] is None:
-        _show_tables(shown)
-    else:
-        from fleetctl.cli.output import write  # noqa: PLC0415
-        from fleetctl.patch.telling import tell_scan  # noqa: PLC0415
-
-        write(tell_scan(shown), "json" if given["format_"] == "table" else given["format_"], given["output"])
-    _show_end(app, result, scanned.report, path=scanned.path, seconds=time.monotonic() - begun)
-    if scanned.exit_code:
-        raise SystemExit(scanned.exit_code)
+    show_verdict(app, scanned, given, seconds=time.monotonic() - begun)
 
 
 def _task(given: Mapping[str, Any]) -> ScanTask:
@@ -124,104 +125,3 @@ def _carry_out(
         comment=comment,
         selector=targets,
     )
-
-
-def _of_severity(report: Mapping[str, Any], severities: Sequence[str]) -> Mapping[str, Any]:
-    """Return the report with only the items of these severities; its counts stay as they are."""
-    if not severities:
-        return report
-    wanted = {severity.upper() for severity in severities}
-    return {**report, "ComplianceItems": [i for i in report["ComplianceItems"] if i["Severity"] in wanted]}
-
-
-def _show_tables(report: Mapping[str, Any]) -> None:
-    """Write hosts with equal numbers together, then each missing patch with the hosts that lack it."""
-    from fleetctl.cli.table import print_table  # noqa: PLC0415
-
-    hosts = _grouped([(_host_row(host), host["ResourceId"]) for host in report["ResourceSummaries"]])
-    if hosts:
-        header = (
-            "HOSTS",
-            "STATUS",
-            "MISSING",
-            "FAILED",
-            "REBOOT",
-            "HELD",
-            "OTHER UPDATES",
-            "LISTS",
-            "SYSTEM",
-        )
-        print_table(header, [(names, *row) for row, names in hosts])
-    patches = _grouped([(_patch_row(item), item["ResourceId"]) for item in report["ComplianceItems"]])
-    if patches:
-        click.echo()
-        columns = ("STATE", "PATCH", "SEVERITY", "INSTALLED", "WANTED", "HOSTS", "NOTE")
-        print_table(columns, [(*row[:-1], names, row[-1]) for row, names in patches])
-    sys.stdout.flush()
-
-
-def _grouped(rows: Sequence[tuple[tuple[str, ...], str]]) -> list[tuple[tuple[str, ...], str]]:
-    from fleetctl.hosts import fold  # noqa: PLC0415
-
-    alike: dict[tuple[str, ...], list[str]] = {}
-    for row, host in rows:
-        alike.setdefault(row, []).append(host)
-    return [
-        (row, f"{fold(names)} ({len(names)})" if len(names) > 1 else names[0]) for row, names in alike.items()
-    ]
-
-
-def _host_row(host: Mapping[str, Any]) -> tuple[str, ...]:
-    summary = host["PatchSummary"]
-    reboot = {True: "needed", False: "no", None: "unknown"}[summary["RebootRequired"]]
-    return (
-        host["Status"],
-        str(summary["MissingCount"]),
-        str(summary["FailedCount"]),
-        reboot,
-        str(len(summary["HeldPackages"])),
-        str(summary["OtherUpdateCount"]),
-        _age(summary["MetadataAgeSeconds"]),
-        host.get("Platform", {}).get("PlatformName", ""),
-    )
-
-
-def _age(seconds: int | None) -> str:
-    if seconds is None:
-        return "unknown"
-    if seconds < 3600:
-        return f"{seconds // 60} min old"
-    return f"{seconds // 3600} h old" if seconds < 48 * 3600 else f"{seconds // 86400} days old"
-
-
-def _patch_row(item: Mapping[str, Any]) -> tuple[str, ...]:
-    details = item["Details"]
-    return (
-        details["PatchState"],
-        item["Title"],
-        item["Severity"],
-        details.get("InstalledVersion", "-"),
-        details.get("CandidateVersion", "-"),
-        details.get("Note", ""),
-    )
-
-
-def _show_end(app: App, result: RunResult, report: Mapping[str, Any], *, path: Path, seconds: float) -> None:
-    """Write to stderr what could not be judged and why, warnings, the count of verdicts, and where the report lies."""
-    from fleetctl.cli.show import show_problems, show_summary  # noqa: PLC0415
-
-    show_problems(result.report["Invocations"])
-    if app.quiet:
-        return
-    warnings = [(text,) for host in report["ResourceSummaries"] for text in host.get("Warnings", ())]
-    names = [host["ResourceId"] for host in report["ResourceSummaries"] for _ in host.get("Warnings", ())]
-    for (text,), hosts in _grouped(list(zip(warnings, names, strict=True))):
-        click.echo(f"{click.style('warning', fg='yellow')}: {hosts}: {text}", err=True)
-    summary = report["Summary"]
-    counts = (
-        f"{summary['CompliantSummary']['CompliantCount']} compliant",
-        f"{summary['NonCompliantSummary']['NonCompliantCount']} not compliant",
-        f"{summary['UnscannedSummary']['UnscannedCount']} not judged",
-    )
-    click.echo(f"compliance: {', '.join(counts)}; report: {path}", err=True)
-    show_summary(result.report, seconds=seconds)

@@ -1,0 +1,185 @@
+"""`fleetctl patch plan`: exactly what would be installed."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from fleetctl.cli import complete
+from fleetctl.cli.app import App, FleetCommand, pass_app
+from fleetctl.cli.options import WorkOptions, output_options, work_options, yes_option
+
+if TYPE_CHECKING:
+    from fleetctl.engine.order import RunResult
+    from fleetctl.fleet import Fleet
+    from fleetctl.patch.plan import HostPlan, Plan
+    from fleetctl.patch.planning import Choice
+
+__all__ = ["choice_of", "choice_options", "make_plan", "plan", "show_plan"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+EPILOG = """\
+Nothing is changed on the hosts. With --output the plan is written as a file that 'fleetctl patch install' takes: it installs exactly
+these versions, on later waves and later days too, and refuses a host whose state has moved since.
+
+Examples:
+  fleetctl patch plan web
+  fleetctl patch plan web -o web.plan
+  fleetctl patch plan all --security-only --exclude-package 'linux-image-*'
+  fleetctl patch plan all --cve CVE-2026-12345 --format json
+
+Exit codes: 0 nothing to install; 3 a host could not be planned; 4 hosts unreachable; 6 there is something to install.
+"""
+
+
+def choice_options(function: F) -> F:
+    """Add the flags that say which patches are planned: `security_only`, `cve`, `package`, `exclude_package`."""
+    options: tuple[Callable[[F], F], ...] = (
+        click.option("--security-only", is_flag=True, help="Only security fixes."),
+        click.option(
+            "--cve", multiple=True, metavar="ID", help="Only what closes this CVE; may be repeated."
+        ),
+        click.option(
+            "--package", multiple=True, metavar="GLOB", help="Only these packages; may be repeated."
+        ),
+        click.option(
+            "--exclude-package", multiple=True, metavar="GLOB", help="Never these packages; may be repeated."
+        ),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def choice_of(given: Mapping[str, Any]) -> Choice:
+    """Read the flags of `choice_options`."""
+    from fleetctl.patch.planning import Choice  # noqa: PLC0415
+
+    return Choice(
+        security_only=given["security_only"],
+        cves=tuple(cve.upper() for cve in given["cve"]),
+        packages=given["package"],
+        exclude=given["exclude_package"],
+    )
+
+
+@click.command(cls=FleetCommand, epilog=EPILOG)
+@click.argument("targets", shell_complete=complete.targets)
+@choice_options
+@click.option("-b", "--become/--no-become", default=None, help="Look as root, or as the login user.")
+@output_options("table", "json", "yaml", "csv")
+@work_options
+@yes_option
+@pass_app
+def plan(app: App, /, targets: str, work: WorkOptions, **given: Any) -> None:
+    """Show exactly what Patch Manager would install on TARGETS, and what it would leave."""
+    from fleetctl.cli.show import show_problems, show_summary  # noqa: PLC0415
+    from fleetctl.engine.report import exit_code  # noqa: PLC0415
+
+    begun = time.monotonic()
+    made, run = make_plan(app, app.fleet(), targets, work=work, given=given)
+    format_, output = given["format_"], given["output"]
+    if format_ != "table" or output is not None:
+        from fleetctl.cli.output import write  # noqa: PLC0415
+        from fleetctl.patch.plan_telling import tell_plan  # noqa: PLC0415
+
+        write(tell_plan(made), "json" if format_ == "table" else format_, output)
+    if format_ == "table":
+        show_plan(made)
+    show_problems(run.report["Invocations"])
+    if not app.quiet:
+        show_summary(run.report, seconds=time.monotonic() - begun)
+        if output is not None and made.work:
+            app.note(f"install it with: fleetctl patch install {output}")
+    code = exit_code(run.outcomes, interrupted=run.interrupted) or (6 if made.work else 0)
+    if code:
+        raise SystemExit(code)
+
+
+def make_plan(
+    app: App, fleet: Fleet, targets: str, *, work: WorkOptions, given: Mapping[str, Any]
+) -> tuple[Plan, RunResult]:
+    """Look at hosts and plan them; the plan is kept in the run's folder too."""
+    from fleetctl.cli.work import fan_out  # noqa: PLC0415
+    from fleetctl.patch.planning import PlanTask, plan_of  # noqa: PLC0415
+    from fleetctl.patch.scan import DOCUMENT, ScanTask  # noqa: PLC0415
+
+    task = PlanTask(scan=ScanTask(become=given.get("become")), choice=choice_of(given))
+    run = fan_out(
+        app,
+        fleet,
+        task,
+        work.hosts(fleet, targets),
+        work=work,
+        title=f"patch plan {targets}",
+        name=DOCUMENT,
+        parameters={"Operation": "Plan"},
+        selector=targets,
+    )
+    return plan_of(run, selector=targets), run
+
+
+def show_plan(plan: Plan) -> None:
+    """Write what would change, alike hosts together, and what would not and why."""
+    from fleetctl.cli.table import print_table  # noqa: PLC0415
+    from fleetctl.cli.verdict import grouped  # noqa: PLC0415
+
+    changes = grouped([(row, share.host) for share in plan.hosts for row in _change_rows(share)])
+    if changes:
+        print_table(
+            ("CHANGE", "PACKAGE", "FROM", "TO", "CLOSES", "HOSTS"), [(*row, names) for row, names in changes]
+        )
+    left = grouped([(row, share.host) for share in plan.hosts for row in _left_rows(share)])
+    if left:
+        click.echo()
+        print_table(("LEFT OUT", "VERSION", "WHY", "HOSTS"), [(*row, names) for row, names in left])
+    hosts = grouped([(_host_row(share), share.host) for share in plan.hosts])
+    if hosts:
+        click.echo()
+        print_table(
+            ("HOSTS", "PATCHES", "DOWNLOAD", "DISK", "REBOOT", "SERVICES", "BASELINE", "TROUBLE"),
+            [(names, *row) for row, names in hosts],
+        )
+    sys.stdout.flush()
+
+
+def _change_rows(share: HostPlan) -> list[tuple[str, ...]]:
+    closes = {(patch.name, patch.arch): " ".join((*patch.cves, *patch.advisories)) for patch in share.patches}
+    rows: list[tuple[str, ...]] = []
+    for change in share.changes:
+        if change.kind == "configure":
+            continue
+        name = f"{change.name}.{change.arch}" if change.arch else change.name
+        why = closes.get((change.name, change.arch), "comes along")
+        rows.append((change.kind, name, change.before or "-", change.after or "-", why or "-"))
+    return rows
+
+
+def _left_rows(share: HostPlan) -> list[tuple[str, ...]]:
+    return [(item.name, item.version or "-", item.why) for item in share.left_out]
+
+
+def _host_row(share: HostPlan) -> tuple[str, ...]:
+    reboot = "pending" if share.reboot_pending else "expected" if share.reboot_expected else "if it asks"
+    return (
+        str(len(share.patches)),
+        _bytes(share.download),
+        _bytes(share.disk),
+        reboot if share.patches or share.reboot_pending else "no",
+        str(len(share.services)),
+        share.baseline,
+        "; ".join(trouble.message for trouble in share.troubles) or "-",
+    )
+
+
+def _bytes(number: int | None) -> str:
+    if number is None:
+        return "?"
+    from fleetctl.spec.size import tell_size  # noqa: PLC0415
+
+    return tell_size(number) if number >= 0 else f"-{tell_size(-number)}"
