@@ -34,7 +34,10 @@ class Scanned:
     @property
     def exit_code(self) -> int:
         """What a program that scanned should exit with: 130, 3 or 4 as for a run; else 5 where a host is not compliant; else 0."""
-        return scan_exit_code(self.verdict, exit_code(self.run.outcomes, interrupted=self.run.interrupted))
+        run = self.run
+        return scan_exit_code(
+            self.verdict, exit_code(run.outcomes, interrupted=run.interrupted, paused=bool(run.paused))
+        )
 
 
 def conclude(run: RunResult, folder: Path) -> Scanned:

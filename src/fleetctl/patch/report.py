@@ -16,7 +16,7 @@ from fleetctl.compliance.model import (
     SeverityCounts,
     Unscanned,
 )
-from fleetctl.model import Outcome, Status
+from fleetctl.model import Outcome
 
 __all__ = ["TYPE", "scan_exit_code", "scan_report"]
 
@@ -37,7 +37,7 @@ def scan_report(outcomes: Iterable[Outcome], *, run_id: str, now: datetime | Non
     items: list[ComplianceItem] = []
     unscanned: list[Unscanned] = []
     for outcome in outcomes:
-        if outcome.status is Status.SUCCESS and "PatchSummary" in outcome.data:
+        if "PatchSummary" in outcome.data:  # also where an installation failed: it was looked at after that
             execution = ExecutionSummary(time=outcome.ended or captured, id=run_id)
             resources.append(_resource(outcome, execution))
             items += [_item(outcome.host, patch, execution) for patch in outcome.data["Patches"]]
