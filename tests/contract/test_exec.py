@@ -77,6 +77,16 @@ async def test_many_commands_share_a_connection(place, caught) -> None:
     assert [bytes(sink.out) for sink in sinks] == [b"%d\n" % n for n in range(8)]
 
 
+async def test_a_command_that_starts_while_another_ends_breaks_no_connection(place, caught) -> None:
+    async def later(connection, n: int) -> Exit:
+        await asyncio.sleep(n * 0.004)
+        return await connection.exec(Command(script=f"echo {n} >&2; exit {n}"), caught())
+
+    async with place.connected() as connection:
+        ends = await asyncio.gather(*(later(connection, n) for n in range(8)))
+    assert [end.code for end in ends] == list(range(8))
+
+
 async def test_output_of_what_is_left_behind_is_waited_for(place) -> None:
     ended, out, _ = await place.run(Command(script="(sleep 0.3; echo late) & echo early"))
     # dropbear ends the session with its process, whoever still holds the output.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 
@@ -22,6 +23,7 @@ from fleetctl.transport.asyncssh_session import RAW_TERMINAL, Execution
 from fleetctl.transport.asyncssh_target import Target, Targets
 from fleetctl.transport.asyncssh_tunnels import Tunnels
 from fleetctl.transport.protocol import Credentials, ExecFailed, OutputSink, TransportOptions, Unreachable
+from fleetctl.transport.quirks import one_command_at_a_time
 from fleetctl.transport.shared import Shared
 from fleetctl.transport.shell import Wire, kill_script, tagged, wire
 
@@ -29,6 +31,9 @@ __all__ = ["AsyncSsh", "SshConnection"]
 
 # Where a host's sleep knows no fractions, it takes two seconds to prove that nothing is left.
 _STOP_SECONDS = 5.0
+# A server that has no session left now (MaxSessions), or closes a fresh one by mistake (dropbear), has another look.
+_TRIES = 4
+_PAUSE = 0.05
 # A jump host that is dead has its own word after the connect timeout; it says more than that time is up.
 _GRACE = 1.0
 
@@ -164,6 +169,10 @@ class SshConnection:
         self._link = link
         self._dialer = dialer
         self._credentials = credentials
+        version = str(link.get_extra_info("server_version", ""))
+        self._turn: AbstractAsyncContextManager[None] = (
+            asyncio.Lock() if one_command_at_a_time(version) else nullcontext()
+        )
 
     async def exec(self, command: Command, sink: OutputSink) -> Exit:
         """Run a command and stream its output until it ends.
@@ -175,15 +184,14 @@ class SshConnection:
         command = tagged(command)
         Execution.check_input(command.stdin)
         password = await self._become_password(command)
-        plan = wire(command, password=password)
-        execution = Execution(sink, plan=plan, place=self._link.attempt.place)
-        await self._start(execution, plan)
-        try:
-            return await execution.run(command)
-        except BaseException as exc:
-            if execution.abandoned or isinstance(exc, asyncio.CancelledError):
-                await self._cut_short(command, execution, password=password)
-            raise
+        async with self._turn:
+            execution = await self._start(sink, wire(command, password=password))
+            try:
+                return await execution.run(command)
+            except BaseException as exc:
+                if execution.abandoned or isinstance(exc, asyncio.CancelledError):
+                    await self._cut_short(command, execution, password=password)
+                raise
 
     async def _become_password(self, command: Command) -> str | None:
         if command.become is None:
@@ -193,28 +201,39 @@ class SshConnection:
         except CredentialError as exc:
             raise ExecFailed(Reason.CREDENTIALS, exc.message, hint=exc.hint or "") from exc
 
-    async def _start(self, execution: Execution, plan: Wire) -> None:
+    async def _start(self, sink: OutputSink, plan: Wire) -> Execution:
+        """Have the host start a shell. Nothing of the script is sent before it has, so that a session that is refused can be tried again."""
         place = self._link.attempt.place
-        try:
-            await self._link.create_session(
-                lambda: execution,
-                plan.command_line,
-                encoding=None,
-                request_pty="force" if plan.pty else False,
-                term_type="dumb" if plan.pty else None,
-                term_modes=RAW_TERMINAL if plan.pty else {},
-            )
-        except (asyncssh.Error, OSError) as exc:
-            if self._link.is_closed():
-                raise ExecFailed(
-                    Reason.CONNECTION_LOST,
-                    f"the connection to {place} was lost before the command was started",
-                ) from exc
-            raise ExecFailed(
-                Reason.REMOTE,
-                f"{place} does not let a command be started: {exc}",
-                hint="look at MaxSessions, ForceCommand and PermitTTY in its sshd_config, and at sshd's log",
-            ) from exc
+        for left in reversed(range(_TRIES)):
+            execution = Execution(sink, plan=plan, place=place)
+            try:
+                await self._open(execution, plan)
+            except (asyncssh.Error, OSError) as exc:
+                if self._link.is_closed():
+                    raise ExecFailed(
+                        Reason.CONNECTION_LOST,
+                        f"the connection to {place} was lost before the command was started",
+                    ) from exc
+                if not left:
+                    raise ExecFailed(
+                        Reason.REMOTE,
+                        f"{place} does not let a command be started: {exc}",
+                        hint="look at MaxSessions, ForceCommand and PermitTTY in its sshd_config, and at sshd's log",
+                    ) from exc
+                await asyncio.sleep(_PAUSE)
+            else:
+                return execution
+        raise AssertionError  # the last try has raised
+
+    async def _open(self, execution: Execution, plan: Wire) -> None:
+        await self._link.create_session(
+            lambda: execution,
+            plan.command_line,
+            encoding=None,
+            request_pty="force" if plan.pty else False,
+            term_type="dumb" if plan.pty else None,
+            term_modes=RAW_TERMINAL if plan.pty else {},
+        )
 
     async def _cut_short(self, command: Command, execution: Execution, *, password: str | None) -> None:
         proven = False
@@ -232,8 +251,7 @@ class SshConnection:
         plan = wire(killer, password=password)
         with contextlib.suppress(ExecFailed, TimeoutError, OSError, asyncssh.Error):
             async with asyncio.timeout(_STOP_SECONDS):
-                execution = Execution(_Nowhere(), plan=plan, place=self._link.attempt.place)
-                await self._start(execution, plan)
+                execution = await self._start(_Nowhere(), plan)
                 return (await execution.run(killer)).ok
         return False
 

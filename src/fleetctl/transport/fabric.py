@@ -12,19 +12,25 @@ import contextlib
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Final, TypeVar
 
 import fabric
 
 from fleetctl.errors import CredentialError, FleetError
 from fleetctl.model import Command, Exit, Host, Reason
-from fleetctl.transport.asyncssh_target import Targets
+from fleetctl.transport.asyncssh_target import Target, Targets
 from fleetctl.transport.diagnose import explain, through_jump
 from fleetctl.transport.fabric_dial import Dial
 from fleetctl.transport.fabric_exec import Exchange, Relay
 from fleetctl.transport.fabric_login import Identities
+from fleetctl.transport.keys import KeyFileError
 from fleetctl.transport.protocol import ExecFailed, OutputSink, TransportOptions, Unreachable
+from fleetctl.transport.quirks import one_command_at_a_time
+from fleetctl.transport.shared import Shared
 from fleetctl.transport.shell import kill_script, tagged, wire
 
 __all__ = ["MAX_THREADS", "FabricConnection", "FabricSsh"]
@@ -50,10 +56,39 @@ class FabricSsh:
         self._identities = Identities(options)
         self.threads = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="fabric")
         self.spare = ThreadPoolExecutor(_SPARE_THREADS, thread_name_prefix="fabric-spare")
+        self._hop_targets: Shared[str, Target] = Shared()
+        self._keys: Shared[tuple[Path, str | None], None] = Shared()
         self._hops: dict[tuple[str, ...], asyncio.Task[FabricConnection]] = {}
 
     async def prepare(self, host: Host) -> None:
-        """Do nothing: keys are loaded in the host's own thread."""
+        """Load the keys that this host and its jump hosts ask for by name; a passphrase is asked for before any clock runs.
+
+        Raises:
+            CredentialError: a key named on the command line cannot be used.
+        """
+        with contextlib.suppress(Unreachable):
+            target = await self._targets.resolve(host)
+            await self._load(target)
+            waiting, seen = list(target.hops), set[str]()
+            while waiting:
+                name = waiting.pop()
+                if name not in seen:
+                    seen.add(name)
+                    waiting += (await self._hop_targets.get(name, partial(self._prepare_hop, name))).hops
+
+    async def _prepare_hop(self, name: str) -> Target:
+        target = await self._targets.resolve(self._targets.hop(name))
+        await self._load(target)
+        return target
+
+    async def _load(self, target: Target) -> None:
+        for key in target.keys:
+            slot = key.path, target.settings.identity_agent
+            await self._keys.get(slot, partial(self._load_key, key.path, target))
+
+    async def _load_key(self, path: Path, target: Target) -> None:
+        with contextlib.suppress(KeyFileError):  # told by connect
+            await asyncio.to_thread(self._identities.prepare, path, target)
 
     async def connect(
         self,
@@ -79,6 +114,8 @@ class FabricSsh:
 
     async def close(self) -> None:
         """Close the jump hosts and let the threads go."""
+        await self._hop_targets.close()
+        await self._keys.close()
         for task in self._hops.values():
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError, Unreachable, FleetError):
@@ -133,6 +170,10 @@ class FabricConnection:
         self.unended: list[str] = []
         self.fabric = connection
         self._transport = transport
+        version = str(connection.transport.remote_version)
+        self._turn: AbstractAsyncContextManager[None] = (
+            asyncio.Lock() if one_command_at_a_time(version) else contextlib.nullcontext()
+        )
 
     @property
     def alive(self) -> bool:
@@ -143,6 +184,10 @@ class FabricConnection:
         """Run a command; see `fleetctl.transport.protocol.Connection.exec`."""
         command = tagged(command)
         exchange = await self._exchange(command, sink)
+        async with self._turn:
+            return await self._run(command, exchange)
+
+    async def _run(self, command: Command, exchange: Exchange) -> Exit:
         job = self._transport.threads.submit(exchange.run)
         try:
             return await asyncio.shield(asyncio.wrap_future(job))

@@ -128,8 +128,8 @@ class Exchange:
     def _open(self) -> paramiko.Channel:
         """Open a session and start the shell.
 
-        dropbear closes a fresh session unasked when a process of another one ends at that moment. No script was sent
-        until the request is answered, so trying again is safe.
+        dropbear closes a fresh session unasked when a process of another one ends at that moment (`quirks`; here that can only be
+        the command that is to be killed). No script was sent until the request is answered, so trying again is safe.
         """
         for left in reversed(range(_TRIES)):
             try:

@@ -51,6 +51,17 @@ class Identities:
         with self._lock:
             return b"" if path in self._loaded else self._keys.encrypted(path)
 
+    def prepare(self, path: Path, target: Target) -> None:
+        """Load a key that is named for a host, unless the agent holds it unlocked.
+
+        Raises:
+            KeyFileError: it cannot be used.
+            CredentialError: the passphrase cannot be asked for.
+        """
+        public = self.locked(path)
+        if not public or all(key.asbytes() != public for key in _agent_keys(target)):
+            self.load(path)
+
     def load(self, path: Path) -> paramiko.PKey:
         """Load a private key, and its certificate beside it.
 
@@ -109,7 +120,7 @@ class Login(AuthStrategy):
             yield Password(user, lambda: password)
 
     def _keys(self) -> Iterator[tuple[paramiko.PKey, str]]:
-        agent = self._agent()
+        agent = _agent_keys(self._target)
         for named in self._target.keys:
             found = self._named(named, agent)
             if found is not None:
@@ -123,15 +134,6 @@ class Login(AuthStrategy):
                     if not self._identities.locked(path):
                         yield self._identities.load(path), "default keys"
 
-    def _agent(self) -> tuple[paramiko.AgentKey, ...]:
-        """Ask for the agent's keys over a socket of our own: Paramiko's is not made for several threads."""
-        if self._target.settings.identity_agent == "":
-            return ()
-        try:
-            return tuple(paramiko.Agent().get_keys())
-        except (paramiko.SSHException, OSError):
-            return ()
-
     def _named(self, named: NamedKey, agent: tuple[paramiko.AgentKey, ...]) -> paramiko.PKey | None:
         try:
             public = self._identities.locked(named.path)
@@ -143,6 +145,16 @@ class Login(AuthStrategy):
             if named.by == "command line":
                 raise CredentialError(exc.message, hint=exc.hint) from exc
             raise Unreachable(Reason.CREDENTIALS, exc.message, hint=exc.hint) from exc
+
+
+def _agent_keys(target: Target) -> tuple[paramiko.AgentKey, ...]:
+    """Ask for the agent's keys over a socket of our own: Paramiko's is not made for several threads."""
+    if target.settings.identity_agent == "":
+        return ()
+    try:
+        return tuple(paramiko.Agent().get_keys())
+    except (paramiko.SSHException, OSError):
+        return ()
 
 
 class KnownHostsPolicy(paramiko.MissingHostKeyPolicy):

@@ -17,8 +17,10 @@ from lab.processes import end, start, until
 
 from fleetctl.errors import CredentialError
 from fleetctl.model import Exit, Host, Reason
+from fleetctl.transport.asyncssh import AsyncSsh
 from fleetctl.transport.asyncssh_login import Identities
 from fleetctl.transport.asyncssh_target import Targets
+from fleetctl.transport.fabric import FabricSsh
 from fleetctl.transport.protocol import NoCredentials, TransportOptions, Unreachable
 
 OK = (Exit(code=0), b"ok\n", b"")
@@ -133,7 +135,8 @@ async def test_identities_only_leaves_the_agent_aside(sshd, client, agent, monke
     assert (await refused(client, host, config="IdentitiesOnly yes")).reason is Reason.AUTHENTICATION
 
 
-async def test_typing_a_passphrase_slowly_costs_no_host_its_connection(another_sshd, client, tmp_path):
+@pytest.mark.parametrize("kind", [AsyncSsh, FabricSsh])
+async def test_typing_a_passphrase_slowly_costs_no_host_its_connection(another_sshd, client, tmp_path, kind):
     new_key(tmp_path / "sshd0" / "login.key", passphrase="open sesame")
     server = another_sshd()
     client.trust(server)
@@ -143,12 +146,17 @@ async def test_typing_a_passphrase_slowly_costs_no_host_its_connection(another_s
             time.sleep(2.5)
             return super().passphrase(key_file)
 
-    transport = client.transport(credentials=Typist(passphrase="open sesame"), connect_timeout=2.0)
-    host = server.host()
-    await transport.prepare(host)
+    secrets = Typist(passphrase="open sesame")
+    options = client.transport(credentials=secrets, connect_timeout=2.0)._options
+    transport, host = kind(options), server.host()
+    await asyncio.gather(*(transport.prepare(host) for _ in range(3)))
+    asked = len(secrets.asked)
+    assert asked
     connection = await transport.connect(host)
+    assert len(secrets.asked) == asked
     assert connection.host.user == server.host().user
     await connection.close()
+    await transport.close()
 
 
 async def test_an_encrypted_key_is_opened_with_its_passphrase(another_sshd, client, tmp_path):

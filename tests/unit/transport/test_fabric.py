@@ -112,6 +112,7 @@ async def test_jump_hosts_that_lead_in_a_circle_are_named(tmp_path) -> None:
     }
     transport = FabricSsh(TransportOptions(ssh_config=config, inventory=hosts))
     try:
+        await asyncio.wait_for(transport.prepare(hosts["a"]), 20)
         with pytest.raises(Unreachable) as caught:
             await asyncio.wait_for(transport.connect(hosts["a"]), 20)
     finally:
