@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from fleetctl.engine.clearing import clear_away, jobs_left
 from fleetctl.engine.connect import Connector
 from fleetctl.engine.control import Control
 from fleetctl.engine.descriptors import within_open_files
@@ -28,7 +29,7 @@ from fleetctl.engine.report import run_report, run_status
 from fleetctl.engine.secrecy import Secrecy
 from fleetctl.engine.stages import Stages, Worked, stages_of, unrecorded
 from fleetctl.errors import FleetError, StateFolderError
-from fleetctl.model import Status
+from fleetctl.model import Become, Status
 from fleetctl.store.lock import Request, RunLock
 from fleetctl.store.runs import RunFolder, Runs, new_run_id
 
@@ -144,6 +145,7 @@ async def proceed(
             ledger.append("invocation-ended", **ended_record(outcome))
         conduct = Conduct(
             order=order, folder=folder, run=folder.run(), ledger=ledger, lock=lock, stages=stages,
+            left=jobs_left(story, stages.done) if order.detached else {},
             secrecy=Secrecy(order.secrets, order.transport.credentials),
             audience=Audience(observers), control=control or Control(), audit=audit,
         )  # fmt: skip
@@ -172,6 +174,7 @@ class Conduct:
     Attributes:
         run: what `run.json` holds.
         stages: which hosts are done, and which are to do, wave by wave; made of `order` where it is a new run.
+        left: detached jobs that may still lie on hosts although their result is here, by host and id.
     """
 
     order: Order
@@ -184,6 +187,7 @@ class Conduct:
     control: Control
     audit: Audit | None = None
     stages: Stages | None = None
+    left: dict[str, dict[str, Become | None]] = field(default_factory=dict)
     _fatal: FleetError | None = None
     _watch: asyncio.Task[None] | None = field(default=None)
 
@@ -199,6 +203,7 @@ class Conduct:
         self._watch = asyncio.create_task(self._take_requests())
         try:
             worked = await stages.work_through(fan_out, ask=ask)
+            await self._clear_away(fan_out)
             status = run_status(worked.outcomes, paused=worked.paused is not None)
             report = await self._close(worked, status)
         finally:
@@ -221,6 +226,15 @@ class Conduct:
             interrupted=self.control.stopping and worked.paused is None and not stages.end_rest,
             paused=worked.message,
         )
+
+    async def _clear_away(self, fan_out: FanOut) -> None:
+        """Remove what a controller, killed in between, had no time to remove."""
+        stays = self.left and await clear_away(
+            self.left, self.order.hosts, terms=fan_out.terms, control=self.control
+        )
+        if stays:
+            text = f"what detached jobs left on {stays} hosts could not be removed: fleetctl runs gc"
+            self.audience.tell(Note(text))
 
     def _shipping(self) -> Shipping | None:
         """Begin to copy the run to its sinks."""

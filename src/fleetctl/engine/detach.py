@@ -123,7 +123,9 @@ class Jobs:
         running = asyncio.Event()
 
         def started(how: JobStarted) -> None:
-            self._mark("job-started", job=job.job_id, how=how.manager, boot=how.boot)
+            self._mark(
+                "job-started", job=job.job_id, how=how.manager, boot=how.boot, become=_who(job.command.become)
+            )
             running.set()
 
         following = asyncio.ensure_future(job.follow(connection, sink, must_exist=known, on_started=started))
@@ -157,6 +159,11 @@ class Jobs:
             async with asyncio.timeout(_REMOVE_SECONDS):
                 for become, ids in by_user.items():
                     await remove_jobs(connection, ids, become=become, tag=f"{ids[0]}.rm")
+            self._mark("jobs-removed")
+
+
+def _who(become: Become | None) -> dict[str, str] | None:
+    return None if become is None else {"method": become.method, "user": become.user}
 
 
 async def _end(job: Job, connection: Connection) -> bool:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fleetctl.engine.job import Job
+from fleetctl.engine.job_list import remove_jobs
 from fleetctl.engine.task import Session
 from fleetctl.model import Become, Command, Host, Outcome, Reason, Status
 from fleetctl.run.command import BecomeRule
@@ -75,13 +76,17 @@ class KillTask:
 
     async def _end(self, session: Session, become: Become | None) -> bool:
         ended = True
-        for job_id in self._jobs(session):
+        jobs = self._jobs(session)
+        for job_id in jobs:
             job = Job(job_id, Command(script=":", become=become, tag=job_id))
             ended = await job.kill(session.connection) and ended
         script = kill_script(session.invocation_id)
         command = Command(script=script, become=become, tag=f"{session.run_id}.cancel")
         taken = _Nothing()
-        return (await session.connection.exec(command, taken)).ok and ended
+        ended = (await session.connection.exec(command, taken)).ok and ended
+        if ended and jobs:
+            await remove_jobs(session.connection, jobs, become=become, tag=f"{session.run_id}.cancel")
+        return ended
 
     def _jobs(self, session: Session) -> list[str]:
         if not self.detached:

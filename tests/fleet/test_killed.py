@@ -1,0 +1,289 @@
+"""A controller that is killed at any moment loses nothing: 200 random moments of a run on a hundred hosts, detached and not.
+
+Each host leaves a line in a file of its own whenever it does the command. Moments are spread evenly over the length of a run that nobody
+killed; the controller that carries on is killed as well, one time in four. A group of moments shares a state folder, so that runs and
+audit log that one moment left behind are what the next one begins with.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lab.many import ManyHosts
+from lab.processes import until
+from lab.project import write_project
+
+PROGRAM = Path(sys.executable).with_name("fleetctl")
+HOSTS = 100
+LOCAL = 'defaults: {transport: local}\ngroups: {all-here: {hosts: {"many-[001-100]": {}}}}\n'
+# Moments a group, groups: 200 moments in all. A detached job costs a host's shell a hundred processes, a plain command two.
+GROUPS = {
+    "local-plain": (15, 8),
+    "local-detached": (6, 10),
+    "sshd-plain": (6, 2),
+    "sshd-detached": (4, 2),
+}
+assert sum(moments * groups for moments, groups in GROUPS.values()) == 200
+# A controller is given up, as one that hangs, after this many seconds.
+PATIENCE = 240
+
+Report = dict[str, Any]
+
+
+@dataclass(kw_only=True)
+class Trial:
+    """A fleet of a hundred hosts, and a state folder.
+
+    Attributes:
+        reach: options that say how to reach the hosts.
+        work: where hosts leave their lines: a folder for each run.
+        length: seconds from the first sight of a run to the controller's end, when nobody kills it.
+    """
+
+    folder: Path
+    work: Path
+    reach: tuple[str, ...]
+    detached: bool
+    env: dict[str, str]
+    length: float = 0.0
+    number: int = field(default=0, init=False)
+
+    @property
+    def runs(self) -> Path:
+        return self.folder / "state" / "runs"
+
+    def ids(self) -> set[str]:
+        return {path.name for path in self.runs.iterdir()} if self.runs.exists() else set()
+
+    def fleetctl(self, *args: str) -> subprocess.Popen[str]:
+        argv = [str(PROGRAM), "-q", "--state", str(self.folder / "state"), *args]
+        return subprocess.Popen(
+            argv,
+            env=self.env,
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def begin(self) -> subprocess.Popen[str]:
+        """Start a run in which every host leaves a line in a file that is named as the host."""
+        self.number += 1
+        done = self.work / str(self.number)
+        done.mkdir()
+        done.chmod(0o777)
+        how = ("--detach",) if self.detached else ()
+        limits = ("--max-concurrency", "40", "--connect-timeout", "120")
+        line = f'echo done >>"{done}/$FLEETCTL_HOST"; echo out of "$FLEETCTL_HOST"'
+        return self.fleetctl("run", "all", *self.reach, *how, *limits, "--", line)
+
+    def done(self) -> Counter[str]:
+        """How often each host has done the command of the latest run."""
+        folder = self.work / str(self.number)
+        return Counter({path.name: path.read_text().count("done\n") for path in folder.iterdir()})
+
+    def left(self, run_id: str) -> list[str]:
+        """What jobs of a run left on the hosts, which are all this machine."""
+        return [str(path) for path in Path("/var/tmp").glob(f"fleetctl-*/*{run_id}*")]
+
+
+def ended(controller: subprocess.Popen[str]) -> tuple[int, str]:
+    _, said = controller.communicate(timeout=PATIENCE)
+    return controller.returncode, said
+
+
+def kill(controller: subprocess.Popen[str], *, after: float) -> tuple[int, str]:
+    """Kill a controller, unless it ends before that."""
+    try:
+        _, said = controller.communicate(timeout=after)
+    except subprocess.TimeoutExpired:
+        controller.kill()
+        _, said = controller.communicate()
+    return controller.returncode, said
+
+
+def new_run(trial: Trial, controller: subprocess.Popen[str], *, before: set[str]) -> str:
+    """Wait for the first sight of a run."""
+
+    def seen() -> bool:
+        assert controller.poll() is None, controller.communicate()[1]
+        return bool(trial.ids() - before)
+
+    until(seen, seconds=PATIENCE, what="the run has a folder")
+    (run_id,) = trial.ids() - before
+    return run_id
+
+
+def unkilled(trial: Trial) -> float:
+    """Let a run come to its end, look at it, and return how long it took."""
+    controller = trial.begin()
+    run_id = new_run(trial, controller, before=set())
+    began = time.monotonic()
+    code, said = ended(controller)
+    length = time.monotonic() - began
+    assert code == 0, said
+    check(trial, run_id)
+    return length
+
+
+def check(trial: Trial, run_id: str) -> None:
+    """Hold what a run's report says against what the hosts did."""
+    report: Report = json.loads((trial.runs / run_id / "report.json").read_bytes())
+    statuses = {item["InstanceId"]: item["Status"] for item in report["Invocations"]}
+    done = trial.done()
+    assert len(report["Invocations"]) == len(statuses) == HOSTS
+    twice = {host: times for host, times in done.items() if times > 1}
+    assert not twice, f"done more than once: {twice}"
+    told_wrongly = {host for host, status in statuses.items() if status == "Success" and not done[host]}
+    assert not told_wrongly, f"told Success and did nothing: {told_wrongly}"
+    if trial.detached:
+        assert set(statuses.values()) == {"Success"}, report["Counts"]
+        assert len(done) == HOSTS
+        assert not trial.left(run_id)
+    else:
+        assert set(statuses.values()) <= {"Success", "Unknown"}, report["Counts"]
+    for host, status in statuses.items():
+        if status == "Success":
+            assert (trial.runs / run_id / "out" / host / "stdout").read_text() == f"out of {host}\n"
+
+
+def carry_on(trial: Trial, run_id: str, chance: random.Random) -> str:
+    """Resume a run until it has ended, and say how; kill who resumes it one time in four."""
+    for _ in range(10):
+        controller = trial.fleetctl("runs", "resume", run_id)
+        if chance.random() < 0.25:
+            code, said = kill(controller, after=chance.uniform(0.1, 0.5 + trial.length))
+            if code == -signal.SIGKILL:
+                continue
+        else:
+            code, said = ended(controller)
+        if code == 2 and "nothing is left to resume" in said:
+            return "ended"
+        report: Report = json.loads((trial.runs / run_id / "report.json").read_bytes())
+        assert code == (3 if report["Counts"].get("Unknown") else 0), said
+        return "resumed"
+    pytest.fail("resumed ten times, and killed each time")
+
+
+def one_moment(trial: Trial, chance: random.Random) -> str:
+    """Kill a run at a random moment, carry on with it, and look at what it did."""
+    before = trial.ids()
+    controller = trial.begin()
+    run_id = new_run(trial, controller, before=before)
+    kill(controller, after=chance.uniform(0, trial.length))
+    if not (trial.runs / run_id / "run.json").exists():
+        assert not trial.done()  # there was no order yet
+        shutil.rmtree(trial.runs / run_id)
+        return "nothing"
+    how = carry_on(trial, run_id, chance)
+    check(trial, run_id)
+    return how
+
+
+@pytest.fixture(scope="module")
+def lengths() -> dict[str, float]:
+    """How long a run takes that nobody kills, by the way it is done; measured once in each test process."""
+    return {}
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    env = {
+        name: value for name, value in os.environ.items() if not name.startswith(("FLEETCTL", "SSH_", "XDG_"))
+    }
+    return {**env, "HOME": str(tmp_path), "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"}
+
+
+@pytest.fixture
+def local(tmp_path: Path, environment: dict[str, str]) -> Callable[[bool], Trial]:
+    """Hosts that are all this machine. Its `sh` is busybox, which needs a fraction of the processes."""
+
+    def make(detached: bool) -> Trial:
+        if busybox := shutil.which("busybox"):
+            (tmp_path / "bin").mkdir()
+            (tmp_path / "bin" / "sh").symlink_to(busybox)
+            environment["PATH"] = f"{tmp_path}/bin:{environment['PATH']}"
+        (tmp_path / "hosts.yaml").write_text(LOCAL)
+        (tmp_path / "work").mkdir()
+        reach = ("-i", str(tmp_path / "hosts.yaml"))
+        return Trial(folder=tmp_path, work=tmp_path / "work", reach=reach, detached=detached, env=environment)
+
+    return make
+
+
+@pytest.fixture
+def sshd(
+    request: pytest.FixtureRequest, tmp_path: Path, environment: dict[str, str]
+) -> Iterator[Callable[[bool], Trial]]:
+    """Hosts behind a real sshd, as a user who is nobody special."""
+    work: list[Path] = []
+
+    def make(detached: bool) -> Trial:
+        many: ManyHosts = request.getfixturevalue("many")
+        project = write_project(tmp_path / "project", many.hosts(HOSTS))
+        work.append(many.home / f"work-{tmp_path.name}")
+        work[0].mkdir()
+        return Trial(folder=tmp_path, work=work[0], reach=project.args, detached=detached, env=environment)
+
+    yield make
+    for folder in work:
+        shutil.rmtree(folder)
+
+
+def kill_at_random(way: str, group: int, trial: Trial, lengths: dict[str, float]) -> None:
+    """Go through the moments of a group."""
+    if way not in lengths:
+        lengths[way] = unkilled(trial)
+    trial.length = lengths[way]
+    for moment in range(GROUPS[way][0]):
+        seed = random.randrange(1 << 32)  # noqa: S311 - repeated with pytest's -p randomly_seed
+        try:
+            one_moment(trial, random.Random(seed))  # noqa: S311
+        except BaseException as exc:
+            exc.add_note(
+                f"{way}, group {group}, moment {moment}, seed {seed}, length {trial.length:.2f} s: {trial.ids()}"
+            )
+            raise
+    for verb in (("runs", "verify", "--all"), ("audit", "verify")):
+        code, said = ended(trial.fleetctl(*verb))
+        assert code == 0, said
+
+
+def groups(place: str) -> list[Any]:
+    return [
+        pytest.param(way, group, id=f"{way}-{group}")
+        for way, (_, count) in GROUPS.items()
+        if way.startswith(place)
+        for group in range(count)
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("way", "group"), groups("local"))
+def test_a_killed_run_is_carried_on_and_no_host_does_it_twice(
+    way: str, group: int, local: Callable[[bool], Trial], lengths: dict[str, float]
+) -> None:
+    kill_at_random(way, group, local(way.endswith("detached")), lengths)
+
+
+@pytest.mark.slow
+@pytest.mark.fleet
+@pytest.mark.parametrize(("way", "group"), groups("sshd"))
+def test_a_killed_run_over_ssh_is_carried_on_and_no_host_does_it_twice(
+    way: str, group: int, sshd: Callable[[bool], Trial], lengths: dict[str, float]
+) -> None:
+    kill_at_random(way, group, sshd(way.endswith("detached")), lengths)
