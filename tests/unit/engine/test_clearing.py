@@ -46,7 +46,7 @@ async def test_directories_of_jobs_whose_result_is_here_are_removed_by_who_carri
     folder.events.write_bytes(b"".join(lines[:-1]))
 
     again = await proceed(order, folder, doing="test")
-    assert again.outcomes == result.outcomes
+    assert [outcome.status for outcome in again.outcomes] == [Status.SUCCESS] * 2
     assert left_behind(folder.run_id) == []
     assert folder.events.read_text().count('"type":"jobs-removed"') == 2
 
