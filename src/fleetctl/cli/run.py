@@ -142,7 +142,9 @@ def run(
     if given["no_wait"] and (rollout or not given["detach"]):
         raise UsageError("--no-wait goes with --detach, and not with --waves", hint="leave --no-wait out")
     prepared = _prepared(app, fleet, given, reboot=reboot)
-    task, limits = prepared.within(work.limits(fleet), given=work.timeout is not None)
+    if rollout:
+        rollout.refuse_secrets(Redactor(prepared.secrets).text)
+    prepared, limits = prepared.within(work.limits(fleet), given=work.timeout is not None)
     hosts = work.hosts(fleet, targets)
     hosts = rollout.order(hosts) if rollout else hosts
     prepared.check(hosts)
@@ -154,7 +156,7 @@ def run(
     result = fan_out(
         app,
         fleet,
-        task,
+        prepared.task,
         hosts,
         work=work,
         title=Redactor(prepared.secrets).text(prepared.title),

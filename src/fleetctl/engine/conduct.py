@@ -29,7 +29,7 @@ from fleetctl.engine.report import run_report, run_status
 from fleetctl.engine.secrecy import Secrecy
 from fleetctl.engine.stages import Stages, Worked, stages_of, unrecorded
 from fleetctl.errors import FleetError, StateFolderError
-from fleetctl.model import Become, Status
+from fleetctl.model import Become
 from fleetctl.store.lock import Request, RunLock
 from fleetctl.store.runs import RunFolder, Runs, new_run_id
 
@@ -141,6 +141,10 @@ async def proceed(
         )
         who = lock.owner
         ledger.append("controller", user=who.user, on=who.host, pid=who.pid, doing=doing)
+        if story.paused and start and not end:
+            # The operator has just said so; whoever carries on after us need not be asked again.
+            next_, of = story.paused.get("next"), story.paused.get("of")
+            ledger.append("wave-passed", wave=next_, of=of, by=who.user)
         for outcome in await asyncio.to_thread(unrecorded, stages, story, folder):
             ledger.append("invocation-ended", **ended_record(outcome))
         conduct = Conduct(
@@ -197,7 +201,7 @@ class Conduct:
         stages = self.stages or Stages(hosts=self.order.hosts, rollout=self.order.rollout)
         fan_out = self._fan_out(stages, limits)
         shipping = self._shipping()
-        self.audience.tell(RunStarted(self.folder.run_id, self.order.hosts))
+        self.audience.tell(RunStarted(self.folder.run_id, stages.to_do))
         if note:
             self.audience.tell(Note(note))
         self._watch = asyncio.create_task(self._take_requests())
@@ -278,7 +282,7 @@ class Conduct:
             self._fatal = exc
         if paused:
             self.ledger.append("run-paused", report=digest, **paused)
-        elif any(outcome.status is Status.IN_PROGRESS for outcome in worked.outcomes):
+        elif any(not outcome.status.ended for outcome in worked.outcomes):
             self.ledger.append("run-released", report=digest)
         else:
             self.ledger.append("run-ended", status=status, report=digest)

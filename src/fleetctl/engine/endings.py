@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
 from fleetctl.engine.output import OutputFiles, StoreFailed
 from fleetctl.engine.task import Session, StepTimedOut, how_cut
+from fleetctl.errors import FleetError
 from fleetctl.model import Host, Outcome, Reason, Status
 from fleetctl.store.runs import RunFolder
 from fleetctl.transport.protocol import ExecFailed, Unreachable
@@ -20,6 +22,7 @@ __all__ = [
     "controller_lost",
     "failed",
     "left",
+    "naming",
     "not_started",
     "out_of_reach",
     "settled",
@@ -35,6 +38,7 @@ STILL_RUNNING_HINT: Final = (
     "look at the host: its processes carry the name of the run; to end them there: fleetctl runs cancel"
 )
 
+_CARRY_ON = re.compile(r"\bfleetctl runs (?:resume|attach|cancel)\b(?! \d{8}T)")
 _WHY_NOT_STARTED = {
     Reason.ERROR_BUDGET: "not started: more errors than --max-errors allows",
     Reason.UNREACHABLE_BUDGET: "not started: more unreachable hosts than --max-unreachable allows",
@@ -108,6 +112,13 @@ def left(host: Host, started: datetime | None) -> Outcome:
     )
 
 
+def naming(outcome: Outcome, run_id: str) -> Outcome:
+    """Name the run where a hint tells to go on with it: whoever reads it later has other runs by then."""
+    if not outcome.hint:
+        return outcome
+    return replace(outcome, hint=_CARRY_ON.sub(rf"\g<0> {run_id}", outcome.hint))
+
+
 def settled(outcome: Outcome) -> bool:
     """Tell whether the result is known and safely here, so that nothing needs to be kept on the host."""
     return outcome.status in _SETTLED and outcome.reason not in _UNSURE
@@ -140,14 +151,24 @@ def failed(session: Session, exc: Exception) -> Outcome:
     if isinstance(exc, StepTimedOut):
         return timed_out(session, exc.seconds)
     if not isinstance(exc, ExecFailed):
-        text = f"{type(exc).__name__}: {exc}".removesuffix(": ")
-        return replace(_ended(session, Reason.INTERNAL, text), hint="this is a bug: report it")
+        return _failed_here(session, exc)
     outcome = replace(_ended(session, exc.reason, exc.message), hint=exc.hint)
+    if exc.reason is Reason.JOB_LOST or (exc.reason is Reason.REMOTE and exc.started and session.detached):
+        # Begun, and nobody has seen its end: it may have done all, some or none of its work, or go on.
+        return replace(outcome, status=Status.UNKNOWN)
     if exc.reason not in _LOST:
         return outcome
     if exc.started:
         return replace(outcome, status=Status.UNKNOWN, details="Connection Lost")
     return replace(outcome, status=Status.UNDELIVERABLE, started=None)
+
+
+def _failed_here(session: Session, exc: Exception) -> Outcome:
+    """The fault is with us, not with the host."""
+    if isinstance(exc, FleetError):  # the ledger cannot be written, a key cannot be read
+        return replace(_ended(session, Reason.INTERNAL, exc.message), hint=exc.hint or "")
+    text = f"{type(exc).__name__}: {exc}".removesuffix(": ")
+    return replace(_ended(session, Reason.INTERNAL, text), hint="this is a bug: report it")
 
 
 def with_output(outcome: Outcome, files: OutputFiles) -> Outcome:

@@ -81,7 +81,7 @@ class FanOut:
             if not worker.cancelled() and (fault := worker.exception()) is not None:
                 raise fault
         for host in waiting:  # workers that were cancelled before their first step took none
-            self._end(endings.not_started(host, self._reason_to_stop() or Reason.INTERRUPTED))
+            self._end(self._not_begun(host, self._reason_to_stop() or Reason.INTERRUPTED))
         order = {host.name: index for index, host in enumerate(hosts)}
         return sorted(self.outcomes[before:], key=lambda outcome: order[outcome.host])
 
@@ -143,13 +143,22 @@ class FanOut:
             await close(invocation.connection)
 
     def _not_begun(self, host: Host, why: Reason) -> Outcome:
+        """Tell that nothing was done on a host now; where another controller had begun it, what is known of that still holds."""
         share = self.shares.get(host.name, _NEW)
-        return endings.left(host, share.begun) if share.notes else endings.not_started(host, why)
+        if share.outcome is not None:
+            return share.outcome
+        if share.notes and self.terms.detached:
+            return endings.left(host, share.begun)
+        if share.notes:
+            lost = endings.controller_lost(host, started=share.begun)
+            return endings.with_stored(lost, self.terms.folder)
+        return endings.not_started(host, why)
 
     def _not_reached(self, host: Host, exc: Unreachable, *, attempts: int) -> Outcome:
         share = self.shares.get(host.name, _NEW)
-        if share.notes:
-            outcome = endings.out_of_reach(host, exc, started=share.begun)
+        if share.notes or share.outcome is not None:
+            begun = share.outcome.started if share.outcome else share.begun
+            outcome = endings.out_of_reach(host, exc, started=begun)
             return endings.with_stored(outcome, self.terms.folder)
         return endings.unreachable(host, exc, attempts=attempts)
 
@@ -171,7 +180,7 @@ class FanOut:
         if invocation.again:
             self.terms.ledger.append("invocation-taken-up", host=host.name)
         elif (why := self._reason_to_stop()) is not None:
-            return endings.not_started(host, why)
+            return self._not_begun(host, why)
         else:
             self.terms.ledger.append("invocation-started", host=host.name)
         try:
@@ -184,7 +193,7 @@ class FanOut:
             return self._not_begun(host, Reason.INTERRUPTED)
         # Others may have failed while the disk was busy.
         if (why := self._reason_to_stop()) is not None and not invocation.again:
-            return endings.not_started(host, why)
+            return self._not_begun(host, why)
         self.terms.audience.tell(HostStarted(host))
         return await invocation.run()
 
@@ -217,6 +226,7 @@ class FanOut:
             outcome = replace(outcome, message=self.redact(outcome.message), hint=self.redact(outcome.hint))
         if self.redact_data is not None and outcome.data:
             outcome = replace(outcome, data=self.redact_data(outcome.data))
+        outcome = endings.naming(outcome, self.terms.folder.run_id)
         if outcome.status.ended:
             try:
                 kept = keep_data(self.terms.folder, outcome)

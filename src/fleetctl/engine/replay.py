@@ -15,6 +15,7 @@ from fleetctl.store.standing import RUN_RECORDS
 
 __all__ = ["Share", "Story", "replay"]
 
+
 @dataclass(slots=True, kw_only=True)
 class Share:
     """One host's share of a run, as far as the ledger knows.

@@ -41,13 +41,14 @@ def run_status(outcomes: Iterable[Outcome], *, paused: bool = False) -> str:
 
     The worst that became of a host decides. Unreachable hosts beside successful ones make it `Incomplete`, which SSM calls Success
     and which misleads; nothing but unreachable hosts is `Undeliverable`. A run that waits between waves is `Paused`, one whose
-    detached jobs go on without a controller is `InProgress`.
+    detached jobs go on without a controller is `InProgress`, one of which some hosts were never begun `Interrupted`.
     """
     seen = Counter(outcome.status for outcome in outcomes)
     reached = seen[Status.SUCCESS] or seen[Status.SKIPPED]
     worst_first = (
         ("Paused", paused),
-        ("InProgress", seen[Status.IN_PROGRESS] or seen[Status.PENDING]),
+        ("InProgress", seen[Status.IN_PROGRESS]),
+        ("Interrupted", seen[Status.PENDING]),
         ("Cancelled", seen[Status.CANCELLED]),
         ("Terminated", seen[Status.TERMINATED]),
         ("Failed", seen[Status.FAILED] or seen[Status.UNKNOWN]),
@@ -61,8 +62,8 @@ def run_status(outcomes: Iterable[Outcome], *, paused: bool = False) -> str:
 def exit_code(outcomes: Iterable[Outcome], *, interrupted: bool = False, paused: bool = False) -> int:
     """Return what the process exits with.
 
-    130 interrupted, 7 stopped by a gate or paused between waves, 3 a host failed, 4 hosts unreachable and none failed, 0 all well;
-    detached jobs that go on are no failure.
+    130 interrupted, 7 stopped by a gate or paused between waves, 3 a host failed or was not begun, 4 hosts unreachable and none failed,
+    0 all well; detached jobs that go on are no failure.
     """
     seen = {outcome.status for outcome in outcomes}
     if interrupted:
@@ -73,7 +74,7 @@ def exit_code(outcomes: Iterable[Outcome], *, interrupted: bool = False, paused:
         return 3
     if Status.UNDELIVERABLE in seen:
         return 4
-    return 3 if Status.TERMINATED in seen else 0
+    return 3 if seen & {Status.TERMINATED, Status.PENDING} else 0
 
 
 def invocation_json(outcome: Outcome) -> dict[str, Any]:

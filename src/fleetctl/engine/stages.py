@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from fleetctl.engine import endings
@@ -63,6 +63,7 @@ class Stages:
         only: hosts that may be worked on; None: all that are not done.
         passed: waves that are done, gates and all.
         end_rest: whether hosts that were not begun are told `Cancelled` at the end: nobody will begin them.
+        waits: what the last `run-paused` record says, where the run waits and nobody lets it go on now.
     """
 
     hosts: tuple[Host, ...]
@@ -72,20 +73,38 @@ class Stages:
     only: frozenset[str] | None = None
     passed: int = 0
     end_rest: bool = False
+    waits: Mapping[str, Any] = EMPTY
+
+    @property
+    def to_do(self) -> tuple[Host, ...]:
+        """The hosts that are to be worked on."""
+        return tuple(host for host in self.hosts if self._to_do(host))
 
     async def work_through(self, fan_out: FanOut, *, ask: Callable[[str], bool | None] | None) -> Worked:
         """Work on all hosts that are to do, as far as gates and the operator let it."""
+        worked = await self._work_through(fan_out, ask=ask)
+        run_id = fan_out.terms.folder.run_id
+        return replace(worked, outcomes=tuple(endings.naming(one, run_id) for one in worked.outcomes))
+
+    async def _work_through(self, fan_out: FanOut, *, ask: Callable[[str], bool | None] | None) -> Worked:
         if self.rollout is None or self.only is not None:
             await self.do(fan_out, self.hosts)
             if self.end_rest:
                 fan_out.control.stop()
                 self.only = None
                 await self.do(fan_out, self.hosts)
-            return Worked(outcomes=self._outcomes(None))
+            return self._as_it_stood()
+        # What was begun in waves that are behind, and not seen to end, is in none of those to come.
+        behind = self.rollout.split(self.hosts)[: self.passed]
+        await self.do(fan_out, [host for wave in behind for host in wave])
         from fleetctl.engine.waving import wave_through  # noqa: PLC0415 - gates bring much that plain runs do not need
 
         rolled = await wave_through(self, self.rollout, fan_out, ask=ask)
         if rolled.state == "stopped":  # every host that was not begun is told so, and why
+            if (
+                not fan_out.stopped
+            ):  # a job was let go of in the middle of a wave: no gate has let others begin
+                fan_out.control.stop()
             await self.do(fan_out, self.hosts)
         paused = {"red": Reason.GATE, "paused": Reason.PAUSED}.get(rolled.state)
         return Worked(
@@ -95,6 +114,20 @@ class Stages:
             of=rolled.of,
             gate=rolled.gate,
             message=rolled.message,
+        )
+
+    def _as_it_stood(self) -> Worked:
+        """Tell the outcomes of a run that was not to go on: one that waits between two waves still does."""
+        paused = _reason(self.waits.get("reason"))
+        if paused is None or self.end_rest:
+            return Worked(outcomes=self._outcomes(None))
+        return Worked(
+            outcomes=self._outcomes(paused),
+            paused=paused,
+            next=self.waits.get("next", 0),
+            of=self.waits.get("of", 0),
+            gate=str(self.waits.get("gate", "")),
+            message=str(self.waits.get("message", "")),
         )
 
     async def do(self, fan_out: FanOut, hosts: Sequence[Host]) -> list[Outcome]:
@@ -108,7 +141,15 @@ class Stages:
         return host.name not in self.done and (self.only is None or host.name in self.only)
 
     def _outcomes(self, paused: Reason | None) -> tuple[Outcome, ...]:
-        return tuple(self.done.get(host.name) or _pending(host, paused) for host in self.hosts)
+        return tuple(self.done.get(host.name) or self._undone(host, paused) for host in self.hosts)
+
+    def _undone(self, host: Host, paused: Reason | None) -> Outcome:
+        share = self.shares.get(host.name)
+        if share is not None and share.outcome is not None:
+            return share.outcome
+        return (
+            endings.left(host, share.begun) if share is not None and share.notes else _pending(host, paused)
+        )
 
 
 def _pending(host: Host, why: Reason | None) -> Outcome:
@@ -158,7 +199,9 @@ def stages_of(
             shares[host.name] = share
             only.add(host.name)
         elif unsure and retry_unknown and start:
-            shares[host.name] = Share(starts=share.starts)
+            # Until it is begun again, what is known of the time before stays true.
+            lost = share.outcome or endings.controller_lost(host, started=share.begun)
+            shares[host.name] = Share(starts=share.starts, outcome=lost)
         elif unsure:
             done[host.name] = share.outcome or endings.controller_lost(host, started=share.begun)
         elif not share.never_started and share.outcome is not None:
@@ -173,6 +216,7 @@ def stages_of(
         only=None if start else frozenset(only),
         passed=_passed(story),
         end_rest=end,
+        waits=(story.paused if not start else None) or EMPTY,
     )
 
 
@@ -180,6 +224,10 @@ def _passed(story: Story) -> int:
     """Return how many waves are behind: where the run waits, the operator has just said that it goes on."""
     waits = story.paused.get("next") if story.paused else None
     return max(story.passed, waits) if isinstance(waits, int) else story.passed
+
+
+def _reason(told: Any) -> Reason | None:
+    return Reason(told) if told in {Reason.GATE, Reason.PAUSED} else None
 
 
 def _rebooting(share: Share) -> bool:
@@ -194,5 +242,6 @@ def unrecorded(stages: Stages, story: Story, folder: RunFolder) -> list[Outcome]
     """Return the outcomes that no record holds yet, with what was stored of their output: of hosts whose end nobody saw, and nobody will."""
     lost = [name for name, share in story.shares.items() if share.in_flight and name in stages.done]
     for name in lost:
-        stages.done[name] = endings.with_stored(stages.done[name], folder)
+        stored = endings.with_stored(stages.done[name], folder)
+        stages.done[name] = endings.naming(stored, folder.run_id)
     return [stages.done[name] for name in lost]

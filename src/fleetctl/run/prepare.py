@@ -66,18 +66,20 @@ class Prepared:
             for host in hosts:
                 self.task.render(host)
 
-    def within(self, limits: Limits, *, given: bool) -> tuple[CommandTask | DocumentTask, Limits]:
-        """Return the task with its own limit, and the limits of the run: what a reboot takes is not taken from the command.
+    def within(self, limits: Limits, *, given: bool) -> tuple[Prepared, Limits]:
+        """Return the order with its own limit, and the limits of the run: what a reboot takes is not taken from the command.
 
         Args:
             limits: as flags and settings say.
             given: whether the operator wrote `--timeout`.
         """
         seconds = limits.timeout if given or self.seconds is None else max(limits.timeout, self.seconds)
-        task = self.task
-        if self.after and isinstance(task, CommandTask):
-            task = replace(task, seconds=seconds)
-        return task, replace(limits, timeout=seconds + self.after)
+        prepared = self
+        if self.after and isinstance(self.task, CommandTask):
+            # Who carries on with the run must keep to the same limit.
+            work = self.work and replace(self.work, spec={**self.work.spec, "Seconds": seconds})
+            prepared = replace(self, task=replace(self.task, seconds=seconds), work=work)
+        return prepared, replace(limits, timeout=seconds + self.after)
 
     def describe(self, host: Host) -> str:
         """Return in words and text what would be sent to a host; secrets are hidden."""
