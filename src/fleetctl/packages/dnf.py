@@ -13,7 +13,7 @@ from fleetctl.packages.dnf_notices import read_advised, read_advisories, when
 from fleetctl.packages.facts import moment
 from fleetctl.packages.kernel import pending_rpm_kernel
 from fleetctl.packages.model import Fault, HostFacts, InstalledPackage, PackageState, RebootVerdict
-from fleetctl.packages.rpmdb import Key, Notices, Offer, Offers, notices_of, read_rpms, rpm_faults
+from fleetctl.packages.rpmdb import TWICE, Key, Notices, Offer, Offers, notices_of, read_rpms, rpm_faults
 from fleetctl.packages.rpmversion import RpmVersionKey, evr, rpm_version_key
 from fleetctl.packages.sections import Section, Sections
 
@@ -36,7 +36,6 @@ _NO_REPOSITORY: Final = re.compile(
     r"No repositories available|There are no enabled repositories|No matching repositories for \*"
 )
 _HASHED: Final = re.compile(r"/([^/]+)-[0-9a-f]{16}/repodata/(\S+)$")
-_TWICE: Final = "installed in two versions at once, as a transaction that was cut short leaves it"
 _ASKED: Final = re.compile(r"^  \* (\S+)$", re.MULTILINE)
 
 
@@ -83,7 +82,7 @@ class Dnf:
             offers.installed(
                 rpm,
                 repository=repositories_of.get((rpm.key, rpm.version), ""),
-                broken=_TWICE if rpm.key in doubled and not rpm.superseded else "",
+                broken=TWICE if rpm.key in doubled and not rpm.superseded else "",
             )
             for rpm in rpms
         )
@@ -225,16 +224,18 @@ def _reboot(
 def _services(section: Section) -> tuple[tuple[str, ...], list[str]]:
     if section.code == 126:
         return (), ["services that need a restart: dnf needs-restarting wants root"]
-    if not section.ok:
+    services = tuple(line.strip() for line in section.lines if re.fullmatch(r"\S+\.\w+", line.strip()))
+    # dnf 5 exits with 1 where there are any.
+    if not section.ok and not (services and section.code == 1 and not section.fault):
         return (), ["services that need a restart: dnf needs-restarting gave no answer"]
-    return tuple(line.strip() for line in section.lines if re.fullmatch(r"\S+\.\w+", line.strip())), []
+    return services, []
 
 
 def _faults(sections: Sections) -> Iterator[Fault]:
     doubled = tuple(dict.fromkeys(name for name, _ in _doubled(sections["dnf-duplicates"])))
     if doubled:
         yield Fault(
-            what=f"{_TWICE}: {', '.join(doubled)}", mend="dnf -y remove --duplicates", packages=doubled
+            what=f"{TWICE}: {', '.join(doubled)}", mend="dnf -y remove --duplicates", packages=doubled
         )
     unmet = [line.strip() for line in sections["dnf-check"].lines if " has missing requires of " in line]
     if unmet:

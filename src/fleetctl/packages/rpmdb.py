@@ -20,7 +20,22 @@ from fleetctl.packages.model import (
 from fleetctl.packages.rpmversion import RpmVersionKey, evr, rpm_version_key
 from fleetctl.packages.sections import Section
 
-__all__ = ["Key", "Notices", "Offer", "Offers", "Rpm", "notices_of", "read_rpms", "rpm_faults", "split_nevra"]
+__all__ = [
+    "TWICE",
+    "Key",
+    "Notices",
+    "Offer",
+    "Offers",
+    "Rpm",
+    "notices_of",
+    "read_rpms",
+    "rpm_faults",
+    "rpm_unmet",
+    "split_nevra",
+]
+
+TWICE = "installed in two versions at once, as a transaction that was cut short leaves it"
+"""What is wrong with a package that should be there once."""
 
 Key: TypeAlias = tuple[str, str]
 """Name and architecture."""
@@ -232,3 +247,13 @@ def rpm_faults(section: Section) -> tuple[Fault, ...]:
     if not bad:
         return ()
     return (Fault(what=f"rpm cannot read its database ({bad[-1]})", mend="rpm --rebuilddb"),)
+
+
+def rpm_unmet(section: Section) -> tuple[str, ...]:
+    """Return what installed packages need and do not have.
+
+    Args:
+        section: `rpm -Va --nofiles`.
+    """
+    lines = (line.strip() for line in section.lines if line.startswith("\t"))
+    return tuple(line.replace("(installed) ", "") for line in lines if " is needed by " in line)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from fnmatch import fnmatchcase
-from html import unescape
 from typing import ClassVar, Final, NamedTuple
 
 from fleetctl.packages.collect import script_text
@@ -24,7 +23,7 @@ from fleetctl.packages.model import (
     PackageState,
     RebootVerdict,
 )
-from fleetctl.packages.rpmdb import Notices, Offers, Rpm, read_rpms, rpm_faults
+from fleetctl.packages.rpmdb import TWICE, Notices, Offers, Rpm, read_rpms, rpm_faults, rpm_unmet
 from fleetctl.packages.rpmversion import RpmVersionKey, rpm_version_key
 from fleetctl.packages.sections import Section, Sections
 from fleetctl.packages.zypper_xml import (
@@ -96,8 +95,13 @@ class Zypper:
                 f"zypper needs {', '.join(told.lost)}, and which packages that is about could not be read"
             ]
         origins = read_origins(sections["zypper-origins"].text)
+        doubled = _doubled(rpms, sections["zypper-several"])
         installed = tuple(
-            told.offers.installed(rpm, origins=tuple(map(_origin, origins.get((*rpm.key, rpm.version), ()))))
+            told.offers.installed(
+                rpm,
+                origins=tuple(map(_origin, origins.get((*rpm.key, rpm.version), ()))),
+                broken=TWICE if rpm.name in doubled and not rpm.superseded else "",
+            )
             for rpm in rpms
         )
         reboot, unseen = _reboot(sections["zypper-reboot"], facts, installed)
@@ -110,7 +114,7 @@ class Zypper:
             holds=told.locks,
             reboot=reboot,
             services=services,
-            faults=(*rpm_faults(sections["zypper-installed"]), *_faults(sections["zypper-verify"])),
+            faults=tuple(_faults(sections, doubled)),
             metadata_time=_metadata_time(sections["zypper-times"], repositories),
             blind="" if errors else _blind(sections),
             errors=tuple(dict.fromkeys(errors)),
@@ -246,12 +250,27 @@ def _services(section: Section) -> tuple[tuple[str, ...], list[str]]:
     return tuple(line for line in section.lines if re.fullmatch(r"[\w@.:\\-]+", line)), []
 
 
-def _faults(section: Section) -> Iterator[Fault]:
-    if section.ok and "Dependencies of all installed packages are satisfied" in section.text:
-        return
-    problems = [unescape(text) for text in re.findall(r"Problem: (?:\d+: )?([^<\n]+)", section.text)]
-    if problems:
-        yield Fault(what=f"unmet dependencies: {'; '.join(problems[:5])}", mend="zypper verify")
+def _faults(sections: Sections, doubled: dict[str, list[Rpm]]) -> Iterator[Fault]:
+    yield from rpm_faults(sections["zypper-installed"])
+    if doubled:
+        older = [rpm for rpms in doubled.values() for rpm in rpms if rpm.superseded]
+        yield Fault(
+            what=f"{TWICE}: {', '.join(doubled)}",
+            mend=f"rpm -e {' '.join(f'{rpm.name}-{rpm.upstream}-{rpm.release}.{rpm.key[1]}' for rpm in older)}",
+            packages=tuple(doubled),
+        )
+    unmet = rpm_unmet(sections["zypper-unmet"])
+    if unmet:
+        yield Fault(what=f"unmet dependencies: {'; '.join(unmet[:5])}", mend="zypper verify")
+
+
+def _doubled(rpms: list[Rpm], several: Section) -> dict[str, list[Rpm]]:
+    """Return what is installed in two versions at once and should not be, by name."""
+    allowed = set(several.lines)
+    names = {rpm.name for rpm in rpms if rpm.superseded and rpm.name not in allowed}
+    if several.fault:
+        return {}
+    return {name: [rpm for rpm in rpms if rpm.name == name] for name in sorted(names)}
 
 
 def _metadata_time(section: Section, repositories: list[str]) -> datetime | None:

@@ -46,9 +46,8 @@ QUIET = {
     "zypper_origins": xml(),
     "zypper_reboot": xml('<message type="info">Reboot is probably not necessary.</message>'),
     "zypper_services": xml(),
-    "zypper_verify": xml(
-        '<message type="info">Dependencies of all installed packages are satisfied.</message>'
-    ),
+    "zypper_several": "",
+    "zypper_unmet": "",
 }
 
 
@@ -166,12 +165,17 @@ def test_services_that_run_old_code_are_named():
 
 
 def test_unmet_dependencies_are_told():
-    problem = "<description>Problem: 1: nothing provides &apos;x&apos; needed by a</description>"
-    (fault,) = state(zypper_verify=(xml(problem), 4)).faults
-    assert (fault.what, fault.mend) == (
-        "unmet dependencies: nothing provides 'x' needed by a",
-        "zypper verify",
-    )
+    told = "Unsatisfied dependencies for a-1.0-1.noarch:\n\tx is needed by (installed) a-1.0-1.noarch\n"
+    (fault,) = state(zypper_unmet=(told, 1)).faults
+    assert (fault.what, fault.mend) == ("unmet dependencies: x is needed by a-1.0-1.noarch", "zypper verify")
+
+
+def test_a_package_in_two_versions_at_once_is_broken_unless_it_may_be():
+    rows = "".join(f"{n}\t0\t1.0\t{r}\tnoarch\t1\t{n}-1.0-{r}.src.rpm\n" for n in ("a", "k") for r in (1, 2))
+    told = state(zypper_installed=rows, zypper_several="k\nk\n")
+    assert [(package.name, package.version) for package in told.broken] == [("a", "1.0-2")]
+    (fault,) = told.faults
+    assert (fault.mend, fault.packages) == ("rpm -e a-1.0-1.noarch", ("a",))
 
 
 def test_where_an_installed_version_can_be_had_is_told():

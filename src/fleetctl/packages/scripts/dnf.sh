@@ -41,14 +41,31 @@ dnf_prepare() {
         dnf_copy_state
     fi
     for dnf_path in "$dnf_cache"/*; do
-        if [ -d "$dnf_path/solv" ]; then
-            dnf_name=$own/cache/${dnf_path##*/}
-            mkdir -p "$dnf_name/solv"
-            ln -s "$dnf_path/repodata" "$dnf_name/repodata"
-            ln -s "$dnf_path"/solv/* "$dnf_name/solv/"
+        if [ -d "$dnf_path/repodata" ]; then
+            dnf_link_repository "$dnf_path" "$own/cache/${dnf_path##*/}"
         elif [ -e "$dnf_path" ]; then
             ln -s "$dnf_path" "$own/cache/"
         fi
+    done
+}
+
+# dnf writes its solv files anew beside the old ones, and gpg locks the folder of its keys.
+dnf_link_repository() { # FROM TO
+    mkdir "$2" || return
+    for dnf_part in "$1"/*; do
+        case ${dnf_part##*/} in
+            solv)
+                mkdir "$2/solv"
+                ln -s "$dnf_part"/* "$2/solv/"
+                ;;
+            pubring)
+                mkdir "$2/pubring"
+                for dnf_key in "$dnf_part"/*; do
+                    if [ -f "$dnf_key" ] && [ -r "$dnf_key" ]; then cp "$dnf_key" "$2/pubring/"; fi
+                done
+                ;;
+            *) ln -s "$dnf_part" "$2/" ;;
+        esac
     done
 }
 

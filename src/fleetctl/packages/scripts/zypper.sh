@@ -16,6 +16,12 @@ zypper_installed() {
     rpm -qa --qf '%{NAME}\t%{EPOCHNUM}\t%{VERSION}\t%{RELEASE}\t%{ARCH}\t%{INSTALLTIME}\t%{SOURCERPM}\n'
 }
 
+# What may be installed in several versions side by side: they have this name in common.
+zypper_several() {
+    rpm -q --whatprovides 'multiversion(kernel)' --qf '%{NAME}\n' | grep -v ' '
+    return 0
+}
+
 zypper_repositories() {
     zypper_ask repos >"$own/repos"
     zypper_code=$?
@@ -80,17 +86,40 @@ zypper_patches() {
     return "$zypper_code"
 }
 
-# Which packages a patch is about: it conflicts with their older versions.
+# Which packages a patch is about: it conflicts with their older versions. Of patches that are applied, of which there may be thousands,
+# only what made one of the installed versions.
 zypper_contents() {
+    zypper_about 'needed\|optional\|unwanted' "$own/contents" && cat "$own/contents" || return
+    have awk || return 0
+    zypper_about applied "$own/applied" || return
+    rpm -qa --qf '%{NAME} %{EPOCHNUM}:%{VERSION}-%{RELEASE}\n%{NAME}.%{ARCH} %{EPOCHNUM}:%{VERSION}-%{RELEASE}\n' >"$own/here" || return
+    awk '
+        NR == FNR       { sub(/ 0:/, " "); here[$0] = 1; next }
+        /^Name  *:/     { name = $0; next }
+        /&lt; [^ ]*$/   {
+                            package = $(NF - 2)
+                            version = $NF
+                            sub(/^0:/, "", version)
+                            if (package " " version in here) {
+                                if (name != "") print name
+                                name = ""
+                                print "    " package " &lt; " version
+                            }
+                        }
+    ' "$own/here" "$own/applied"
+}
+
+zypper_about() { # STATUS FILE
     if [ -s "$own/short" ]; then zypper_list=$own/short; else zypper_list=$own/patches; fi
     zypper_names=$(sed -n -e 's/<update /\
-&/g' -e p "$zypper_list" | sed -n 's/^<update kind="patch" name="\([^" ]*\)".* status="\(needed\|optional\|unwanted\)".*/\1/p')
+&/g' -e p "$zypper_list" | sed -n "s/^<update kind=\"patch\" name=\"\([^\" ]*\)\".* status=\"\($1\)\".*/\1/p")
+    : >"$2"
     [ -n "$zypper_names" ] || return 0
     # Names of patches have no blanks.
     # shellcheck disable=SC2086
-    zypper_ask info -t patch $zypper_names >"$own/contents" || return
+    zypper_ask info -t patch $zypper_names >"$own/info" || return
     sed -n -e 's/<message [^>]*>//' -e '/^Repository  *:/p' -e '/^Name  *:/p' -e '/^Conflicts  *:/p' \
-        -e '/^    [^ ].* &lt; [^ ]*$/p' "$own/contents"
+        -e '/^    [^ ].* &lt; [^ ]*$/p' "$own/info" >"$2"
 }
 
 zypper_reboot() {
@@ -105,10 +134,14 @@ zypper_services() {
     zypper_ask ps -sss
 }
 
+# Not `zypper verify --dry-run`: root's rehearsals write /var/lib/zypp/AutoInstalled, and it wants to remove old kernels, too.
+zypper_unmet() { (cd / && rpm -Va --nofiles --noscripts); }
+
 scan_zypper() {
     TZ=UTC
     export TZ
     section zypper-installed zypper_installed
+    section zypper-several zypper_several
     section zypper-tool zypper_prepare
     [ "$section_code" = 0 ] || return 0
     section zypper-repositories zypper_repositories
@@ -123,5 +156,5 @@ scan_zypper() {
     section zypper-origins zypper_ask search -s -i -t package
     section zypper-reboot zypper_reboot
     section zypper-services zypper_services
-    section zypper-verify zypper_ask verify --dry-run
+    section zypper-unmet zypper_unmet
 }
