@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 
@@ -23,7 +22,7 @@ from fleetctl.transport.asyncssh_session import RAW_TERMINAL, Execution
 from fleetctl.transport.asyncssh_target import Target, Targets
 from fleetctl.transport.asyncssh_tunnels import Tunnels
 from fleetctl.transport.protocol import Credentials, ExecFailed, OutputSink, TransportOptions, Unreachable
-from fleetctl.transport.quirks import one_command_at_a_time
+from fleetctl.transport.quirks import Turns
 from fleetctl.transport.shared import Shared
 from fleetctl.transport.shell import Wire, kill_script, tagged, wire
 
@@ -169,10 +168,7 @@ class SshConnection:
         self._link = link
         self._dialer = dialer
         self._credentials = credentials
-        version = str(link.get_extra_info("server_version", ""))
-        self._turn: AbstractAsyncContextManager[None] = (
-            asyncio.Lock() if one_command_at_a_time(version) else nullcontext()
-        )
+        self._turns = Turns(str(link.get_extra_info("server_version", "")))
 
     async def exec(self, command: Command, sink: OutputSink) -> Exit:
         """Run a command and stream its output until it ends.
@@ -184,7 +180,7 @@ class SshConnection:
         command = tagged(command)
         Execution.check_input(command.stdin)
         password = await self._become_password(command)
-        async with self._turn:
+        async with self._turns.next():
             execution = await self._start(sink, wire(command, password=password))
             try:
                 return await execution.run(command)

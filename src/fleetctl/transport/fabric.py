@@ -12,7 +12,6 @@ import contextlib
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,7 +28,7 @@ from fleetctl.transport.fabric_exec import Exchange, Relay
 from fleetctl.transport.fabric_login import Identities
 from fleetctl.transport.keys import KeyFileError
 from fleetctl.transport.protocol import ExecFailed, OutputSink, TransportOptions, Unreachable
-from fleetctl.transport.quirks import one_command_at_a_time
+from fleetctl.transport.quirks import Turns
 from fleetctl.transport.shared import Shared
 from fleetctl.transport.shell import kill_script, tagged, wire
 
@@ -170,10 +169,7 @@ class FabricConnection:
         self.unended: list[str] = []
         self.fabric = connection
         self._transport = transport
-        version = str(connection.transport.remote_version)
-        self._turn: AbstractAsyncContextManager[None] = (
-            asyncio.Lock() if one_command_at_a_time(version) else contextlib.nullcontext()
-        )
+        self._turns = Turns(str(connection.transport.remote_version))
 
     @property
     def alive(self) -> bool:
@@ -184,7 +180,7 @@ class FabricConnection:
         """Run a command; see `fleetctl.transport.protocol.Connection.exec`."""
         command = tagged(command)
         exchange = await self._exchange(command, sink)
-        async with self._turn:
+        async with self._turns.next():
             return await self._run(command, exchange)
 
     async def _run(self, command: Command, exchange: Exchange) -> Exit:
