@@ -15,7 +15,7 @@ from fleetctl.packages.protocol import PackageManager
 from fleetctl.packages.sections import Sections, read_sections
 from fleetctl.spec.plugins import load, names
 
-__all__ = ["GROUP", "collect_script", "managers", "read_state", "script_text"]
+__all__ = ["GROUP", "collect_script", "framed_script", "managers", "read_state", "script_text"]
 
 GROUP = "fleetctl.packages"
 _PLACE = "#@fleetctl-managers\n"
@@ -49,6 +49,16 @@ def collect_script(known: Iterable[PackageManager], *, refresh: bool = False) ->
     parts = [text.rstrip("\n") + "\n" for text in texts]
     ask = '[ -z "$manager" ] || section refresh "refresh_$manager"\n' if refresh else ""
     return script_text("collect.sh").replace(_PLACE, "\n".join([*parts, _chooser(known) + ask]))
+
+
+def framed_script(body: str) -> str:
+    """Return a script that asks something else: what it knows and frames as `collect_script` does, then `body`, then the last frame.
+
+    Args:
+        body: sh text that calls `section NAME COMMAND ...`.
+    """
+    head = script_text("collect.sh").partition(_PLACE)[0]
+    return f"{head}{body.rstrip()}\nprintf '\\n@@fleetctl done\\n'\nexit 0\n"
 
 
 def _chooser(known: tuple[PackageManager, ...]) -> str:
