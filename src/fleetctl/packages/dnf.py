@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import ClassVar, Final
 
 from fleetctl.packages.collect import script_text
+from fleetctl.packages.dnf_change import DnfChanger
 from fleetctl.packages.dnf_holds import held, read_holds, read_repositories
 from fleetctl.packages.dnf_notices import read_advised, read_advisories, when
 from fleetctl.packages.facts import moment
@@ -39,7 +40,7 @@ _HASHED: Final = re.compile(r"/([^/]+)-[0-9a-f]{16}/repodata/(\S+)$")
 _ASKED: Final = re.compile(r"^  \* (\S+)$", re.MULTILINE)
 
 
-class Dnf:
+class Dnf(DnfChanger):
     """Asks rpm and dnf, and reads what they say.
 
     Excludes and version locks hide advisories from dnf's own lists. So everything is asked for with all of them off, and compared

@@ -26,6 +26,7 @@ from fleetctl.packages.model import (
 from fleetctl.packages.rpmdb import TWICE, Notices, Offers, Rpm, read_rpms, rpm_faults, rpm_unmet
 from fleetctl.packages.rpmversion import RpmVersionKey, rpm_version_key
 from fleetctl.packages.sections import Section, Sections
+from fleetctl.packages.zypper_change import ZypperChanger
 from fleetctl.packages.zypper_xml import (
     read_contents,
     read_locks,
@@ -59,7 +60,7 @@ _WORDS: Final = {
 }
 
 
-class Zypper:
+class Zypper(ZypperChanger):
     """Asks rpm and zypper, and reads what they say.
 
     A locked package's patch stays on zypper's list of needed patches; the package itself is only on the list of all updates.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Final
 from xml.etree.ElementTree import Element, ParseError, fromstring
 
@@ -12,6 +13,8 @@ from fleetctl.packages.model import Advisory, Hold
 from fleetctl.packages.rpmdb import Offer
 
 __all__ = [
+    "Summary",
+    "SummaryRow",
     "read_contents",
     "read_locks",
     "read_messages",
@@ -20,6 +23,7 @@ __all__ = [
     "read_origins",
     "read_patches",
     "read_repositories",
+    "read_summary",
     "readable",
 ]
 
@@ -145,3 +149,51 @@ def read_origins(text: str) -> dict[tuple[str, str, str], list[str]]:
             )
             found.setdefault(key, []).append(repository)
     return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SummaryRow:
+    """One package of a summary; `what` is zypper's word: `to-install`, `to-upgrade`, `to-remove`."""
+
+    what: str
+    name: str
+    arch: str
+    version: str
+    before: str
+    repository: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What zypper is about to do; sizes in bytes."""
+
+    rows: tuple[SummaryRow, ...]
+    download: int | None
+    disk: int | None
+
+
+def read_summary(text: str) -> Summary | None:
+    """Return the summary of `zypper install`; None if there is none."""
+    told = next(_all(text, "install-summary"), None)
+    if told is None:
+        return None
+    rows = [
+        SummaryRow(
+            what=group.tag,
+            name=row.get("name", ""),
+            arch=row.get("arch", ""),
+            version=_EPOCH_ZERO.sub("", row.get("edition", "")),
+            before=_EPOCH_ZERO.sub("", row.get("edition-old", "")),
+            repository=row.get("repository", ""),
+        )
+        for group in told
+        for row in group.iter("solvable")
+        if row.get("type") == "package"
+    ]
+    return Summary(
+        rows=tuple(rows), download=_size(told.get("download-size")), disk=_size(told.get("space-usage-diff"))
+    )
+
+
+def _size(text: str | None) -> int | None:
+    return int(text) if text and re.fullmatch(r"-?\d{1,15}", text) else None

@@ -1,0 +1,78 @@
+# dnf: what it would do, from its caches alone, and doing it. NEVRAs come as arguments of dnf_targets.
+
+# The same answers are wanted whatever dnf.conf says: all of it or nothing, exactly these versions.
+dnf_options() {
+    FORCE_COLUMNS=400
+    export FORCE_COLUMNS
+    if [ "$dnf_generation" = 5 ]; then
+        "$dnf_tool" --setopt=best=True --setopt=skip_unavailable=False --setopt=skip_broken=False --setopt=assumeyes=False "$@"
+    else
+        "$dnf_tool" --color=never --setopt=best=True --setopt=strict=True --setopt=assumeyes=False "$@"
+    fi
+}
+
+dnf_would() {
+    if [ "$dnf_generation" = 5 ]; then
+        dnf_options -C --assumeno "--setopt=logdir=$own/log" "--setopt=cachedir=$own/cache" "--setopt=system_cachedir=$own/cache" \
+            install "$@"
+    else
+        dnf_options -C --assumeno "--setopt=logdir=$own/log" "--setopt=cachedir=$own/cache" "--setopt=persistdir=$own/state" \
+            --disableplugin='*' --enableplugin=versionlock install "$@"
+    fi >"$own/would"
+    dnf_code=$?
+    cat "$own/would"
+    return "$dnf_code"
+}
+
+# Which versions are installed of what it speaks about.
+dnf_now() {
+    rpm_list >"$own/rpms" || return
+    if have awk; then
+        awk 'NR == FNR { for (i = 1; i <= NF; i++) here[$i] = 1; next } $1 in here' "$own/would" "$own/rpms"
+    else
+        cat "$own/rpms"
+    fi
+}
+
+dnf_simulate() {
+    dnf_find
+    dnf_tab=$(printf '\t')
+    dnf_newline=
+    if [ "$dnf_generation" = 5 ]; then
+        dnf_newline='
+'
+    fi
+    section dnf-tool dnf_prepare
+    [ "$section_code" = 0 ] || return 0
+    section rpm-place rpm_place / /usr /etc "$dnf_cache"
+    section dnf-would dnf_targets dnf_would
+    section dnf-now dnf_now
+    section rpm-doubled dnf_duplicates
+}
+
+# Packages are looked up where the plan looked them up: lists that are fetched anew now would be another plan.
+dnf_does() {
+    dnf_options -y --setopt=metadata_expire=-1 '--setopt=*.metadata_expire=-1' --setopt=exit_on_lock=True install "$@"
+}
+
+dnf5_does() { dnf_options -y --setopt=metadata_expire=-1 '--setopt=*.metadata_expire=-1' install "$@"; }
+
+dnf_tries() {
+    if [ "$dnf_generation" = 5 ]; then dnf_targets dnf5_does; else dnf_targets dnf_does; fi
+}
+
+dnf_apply() { # SECONDS
+    dnf_find
+    if [ "$dnf_generation" = 5 ]; then
+        dnf_cache=$(dnf_configured system_cachedir "$dnf_cache")
+    else
+        dnf_cache=$(dnf_configured cachedir "$dnf_cache")
+    fi
+    section dnf-tool printf 'generation=%s\n' "$dnf_generation"
+    section rpm-place rpm_place / /usr /etc /var/lib/rpm "$dnf_cache"
+    [ "$(id -u)" = 0 ] || return 0
+    if rpm_place / /usr /etc /var/lib/rpm "$dnf_cache" | grep -q '^readonly='; then return 0; fi
+    rpm_apply "$1" 200 dnf_tries /var/lib/rpm/.rpm.lock /usr/lib/sysimage/rpm/.rpm.lock /var/lib/dnf/rpmdb_lock.pid \
+        "$dnf_cache/download_lock.pid" "$dnf_cache/metadata_lock.pid" /var/lib/dnf/system-repo.lock /run/dnf/rpmtransaction.lock
+    section rpm-left rpm_place / /usr /etc "$dnf_cache"
+}
