@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import ClassVar
 
+from fleetctl.packages.apt_change import AptChanger
 from fleetctl.packages.apt_faults import apt_faults
 from fleetctl.packages.apt_policy import PolicyEntry, PolicyVersion, read_sources, read_versions
 from fleetctl.packages.collect import script_text
@@ -33,7 +34,7 @@ _LISTS = "/var/lib/apt/lists"
 _NEEDED = ("apt-installed", "apt-releases", "apt-versions")
 
 
-class Apt:
+class Apt(AptChanger):
     """Asks dpkg and apt, and reads what they say.
 
     The rule that matters most: a package lacks a security fix when the *security pocket* offers a version newer than the installed

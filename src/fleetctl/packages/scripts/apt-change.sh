@@ -1,0 +1,54 @@
+# What apt would change, and changing it. `apt_specs COMMAND ...` runs a command with what is wanted behind it.
+apt_place() { # who asks, what is broken, and how much is free where packages are kept and unpacked, in KiB
+    printf 'uid=%s\n' "$(id -u)"
+    for apt_path in /var/cache/apt/archives /usr /var/lib/dpkg; do
+        [ -d "$apt_path" ] || continue
+        df -Pk "$apt_path" | {
+            read -r apt_line
+            read -r apt_line apt_line apt_line apt_free apt_line apt_mount
+            printf 'free=%s %s\n' "$apt_free" "$apt_mount"
+            if [ "$(id -u)" = 0 ] && [ ! -w "$apt_path" ]; then printf 'readonly=%s\n' "$apt_mount"; fi
+        }
+    done
+}
+
+apt_unfinished() { dpkg-query -W -f='${db:Status-Abbrev} ${binary:Package}\n' | sed -n '/^.[^nci] /p;/^...R/p'; }
+
+apt_list() { dpkg-query -W -f='${db:Status-Abbrev}\t${Package}\t${Architecture}\t${Version}\n' | sed -n 's/^.[^nc].\t//p' | sort; }
+
+apt_changed() {
+    apt_list >"$own/after" || return
+    comm -3 "$own/before" "$own/after"
+}
+
+# Configuration files that came beside one that was changed on this host. ctime: dpkg keeps the times of the archive.
+apt_kept() {
+    find /etc -xdev -cnewer "$own/begun" \( -name '*.dpkg-dist' -o -name '*.ucf-dist' \) -print
+}
+
+# needrestart must neither ask nor restart anything by itself: fleetctl tells what runs old code, and reboots where it is told to.
+apt_install() { # SECONDS
+    DEBIAN_FRONTEND=noninteractive DEBIAN_PRIORITY=critical APT_LISTCHANGES_FRONTEND=none UCF_FORCE_CONFFOLD=1 \
+        NEEDRESTART_MODE=l NEEDRESTART_SUSPEND=fleetctl
+    export DEBIAN_FRONTEND DEBIAN_PRIORITY APT_LISTCHANGES_FRONTEND UCF_FORCE_CONFFOLD NEEDRESTART_MODE NEEDRESTART_SUSPEND
+    apt_specs apt-get -y -q -o Dpkg::Use-Pty=0 -o "DPkg::Lock::Timeout=$1" -o APT::Get::AutomaticRemove=false \
+        -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold --no-install-recommends install
+}
+
+apt_simulate() {
+    section apt-place apt_place
+    section apt-unfinished apt_unfinished
+    section apt-simulate apt_specs apt_quietly apt-get -q -s --no-install-recommends -o APT::Get::AutomaticRemove=false install
+    section apt-sizes apt_specs apt_quietly apt-get -q --assume-no --no-install-recommends -o APT::Get::AutomaticRemove=false install
+}
+
+apt_apply() { # SECONDS
+    section apt-place apt_place
+    section apt-unfinished-before apt_unfinished
+    if own_folder && apt_list >"$own/before" && : >"$own/begun"; then
+        section apt-install apt_install "$1"
+        section apt-changed apt_changed
+        section apt-kept apt_kept
+        section apt-unfinished apt_unfinished
+    fi
+}
