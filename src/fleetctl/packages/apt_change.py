@@ -24,11 +24,7 @@ _STEP: Final = re.compile(
     r"(?: \((?P<new>\S+) (?P<origin>.*?)(?: \[(?P<arch>[^\]]*)\])?\))?.*$",
     re.MULTILINE,
 )
-_SIZE: Final = re.compile(r"Need to get (?:[\d.,]+ ?[kMGT]?B/)?([\d.,]+) ?([kMGT]?)B")
-_DISK: Final = re.compile(
-    r"After this operation, ([\d.,]+) ?([kMGT]?)B (of additional disk space will be used|disk space will be freed)"
-)
-_UNIT: Final = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_URI: Final = re.compile(r"^'[^']*' \S+ (\d+)(?: |$)", re.MULTILINE)
 
 _HOLDER: Final = re.compile(r"Could not get lock (\S+?)\.? It is held by process (\d+) \(([^)]*)\)")
 _NO_VERSION: Final = re.compile(r"E: Version '([^']+)' for '([^']+)' was not found")
@@ -66,14 +62,13 @@ class AptChanger:
 
     def parse_simulation(self, sections: Sections) -> Simulation:
         """Read its answer."""
-        answer, sizes = sections["apt-simulate"], sections["apt-sizes"].text
+        answer, uris = sections["apt-simulate"], sections["apt-uris"]
         troubles = [*_odd(sections), *_standing(sections["apt-unfinished"]), *_place(sections, root=False)]
         if not troubles and not answer.ok:
             troubles += _troubles(answer) or [_unexplained(answer, "would not plan it")]
         return Simulation(
             changes=tuple(_planned(answer.text)),
-            download=_bytes(_SIZE.search(sizes)),
-            disk=_disk(sizes),
+            download=sum(map(int, _URI.findall(uris.text))) if uris.ok else None,
             free=_free(sections),
             troubles=tuple(troubles),
         )
@@ -301,16 +296,6 @@ def _unexplained(section: Section, what: str) -> Trouble:
 
 def _plain(text: str) -> str:
     return " ".join(text.removeprefix("E: ").split())[:300]
-
-
-def _bytes(found: re.Match[str] | None) -> int | None:
-    return round(float(found[1].replace(",", "")) * _UNIT[found[2]]) if found else None
-
-
-def _disk(text: str) -> int | None:
-    found = _DISK.search(text)
-    number = _bytes(found)
-    return -number if found and number is not None and "freed" in found[3] else number
 
 
 def _free(sections: Sections) -> int | None:

@@ -39,7 +39,8 @@ apt_simulate() {
     section apt-place apt_place
     section apt-unfinished apt_unfinished
     section apt-simulate apt_specs apt_quietly apt-get -q -s --no-install-recommends -o APT::Get::AutomaticRemove=false install
-    section apt-sizes apt_specs apt_quietly apt-get -q --assume-no --no-install-recommends -o APT::Get::AutomaticRemove=false install
+    # With --print-uris apt ends before it would fetch anything. (--assume-no does not: where apt sees nothing to ask, it installs.)
+    section apt-uris apt_specs apt_quietly apt-get -qq --print-uris --no-install-recommends -o APT::Get::AutomaticRemove=false install
 }
 
 apt_apply() { # SECONDS
