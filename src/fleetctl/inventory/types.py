@@ -14,7 +14,19 @@ from typing import Final, TypeAlias
 from fleetctl.errors import UsageError
 from fleetctl.spec.suggest import did_you_mean
 
-__all__ = ["CUSTOM", "DEFAULT", "SCHEMA_VERSION", "TYPES", "Item", "Items", "TypeForm", "custom_name", "form_of", "known_type", "ordered"]
+__all__ = [
+    "CUSTOM",
+    "DEFAULT",
+    "SCHEMA_VERSION",
+    "TYPES",
+    "Item",
+    "Items",
+    "TypeForm",
+    "custom_name",
+    "form_of",
+    "known_type",
+    "ordered",
+]
 
 Item: TypeAlias = Mapping[str, str]
 Items: TypeAlias = Sequence[Item]
@@ -101,7 +113,9 @@ def form_of(name: str, items: Items = ()) -> TypeForm:
     if name in TYPES:
         return TYPES[name]
     fields = tuple(dict.fromkeys(field for item in items for field in item))
-    keys = [field for field in fields if field.lower() in {"id", "name"} and all(field in item for item in items)]
+    keys = [
+        field for field in fields if field.lower() in {"id", "name"} and all(field in item for item in items)
+    ]
     return TypeForm(name=name, fields=fields, key=tuple(keys[:1]))
 
 
@@ -129,6 +143,4 @@ def known_type(text: str) -> str:
             return name
     if bare.startswith(CUSTOM) and (name_ := custom_name(bare)) is not None:
         return name_
-    raise UsageError(
-        f"there is no inventory type '{text}'", hint=did_you_mean(bare, [*TYPES, "Custom:NAME"])
-    )
+    raise UsageError(f"there is no inventory type '{text}'", hint=did_you_mean(bare, [*TYPES, "Custom:NAME"]))

@@ -28,8 +28,10 @@ _PATIENCE = 60.0  # seconds to wait for another controller's transaction; each t
 
 _TABLES: Final = (
     "CREATE TABLE contents (hash TEXT PRIMARY KEY, count INTEGER NOT NULL, data BLOB NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE captures (host TEXT NOT NULL, type TEXT NOT NULL, captured TEXT NOT NULL, run TEXT NOT NULL,"
-    " hash TEXT NOT NULL REFERENCES contents (hash), PRIMARY KEY (host, type, captured, run)) WITHOUT ROWID",
+    """CREATE TABLE captures (
+        host TEXT NOT NULL, type TEXT NOT NULL, captured TEXT NOT NULL, run TEXT NOT NULL,
+        hash TEXT NOT NULL REFERENCES contents (hash), PRIMARY KEY (host, type, captured, run)
+    ) WITHOUT ROWID""",
     "CREATE INDEX captures_hash ON captures (hash)",
     f"PRAGMA user_version = {_SCHEMA_VERSION}",
 )
@@ -98,10 +100,18 @@ class Items:
         with self._transaction() as db:
             for type_, (digest, count, data) in packed.items():
                 db.execute("INSERT OR IGNORE INTO contents VALUES (?, ?, ?)", (digest, count, data))
-                db.execute("INSERT OR REPLACE INTO captures VALUES (?, ?, ?, ?, ?)", (host, type_, stamp, run, digest))
+                db.execute(
+                    "INSERT OR REPLACE INTO captures VALUES (?, ?, ?, ?, ?)",
+                    (host, type_, stamp, run, digest),
+                )
         return {
             type_: Capture(
-                host=host, type=type_, captured=datetime.fromisoformat(stamp), run=run, hash=digest, count=count
+                host=host,
+                type=type_,
+                captured=datetime.fromisoformat(stamp),
+                run=run,
+                hash=digest,
+                count=count,
             )
             for type_, (digest, count, _) in packed.items()
         }
@@ -120,10 +130,9 @@ class Items:
         if at is not None:
             where.append("captured <= ?")
             values.append(_stamp(at))
-        newest = (
-            "SELECT host, type, max(captured) AS captured, run, hash FROM captures"  # a bare column is of the row of max()
-            f" WHERE {' AND '.join(where)} GROUP BY host, type"  # noqa: S608 - both parts are ours
-        )
+        # With max(), SQLite takes bare columns from the row that has it.
+        columns = "host, type, max(captured) AS captured, run, hash"
+        newest = f"SELECT {columns} FROM captures WHERE {' AND '.join(where)} GROUP BY host, type"  # noqa: S608 - all parts are ours
         return self._captures(
             f"SELECT {_COLUMNS} FROM ({newest}) AS captures JOIN contents USING (hash) ORDER BY host, type",  # noqa: S608
             values,
@@ -197,7 +206,12 @@ class Items:
             rows = db.execute(query, values).fetchall()
         return [
             Capture(
-                host=host, type=type_, captured=datetime.fromisoformat(captured), run=run, hash=hash_, count=count
+                host=host,
+                type=type_,
+                captured=datetime.fromisoformat(captured),
+                run=run,
+                hash=hash_,
+                count=count,
             )
             for host, type_, captured, run, hash_, count in rows
         ]
@@ -216,7 +230,9 @@ class Items:
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         try:
-            with contextlib.closing(sqlite3.connect(self.path, timeout=_PATIENCE, isolation_level=None)) as db:
+            with contextlib.closing(
+                sqlite3.connect(self.path, timeout=_PATIENCE, isolation_level=None)
+            ) as db:
                 db.execute("PRAGMA synchronous = FULL")
                 self._prepare(db)
                 yield db
