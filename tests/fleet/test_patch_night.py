@@ -32,6 +32,17 @@ class Fleet:
             timeout=300,
         )
 
+    def last(self) -> Any:
+        """What the last run's report says of its one host."""
+        done = subprocess.run(
+            [PROGRAM, "runs", "report", "--state", str(self.folder / "state"), "last"],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return json.loads(done.stdout)["Invocations"][0]["Data"]
+
     def json(self, *argv: str, code: int) -> Any:
         done = self(*argv, "--format", "json")
         assert done.returncode == code, done.stderr + done.stdout
@@ -41,7 +52,8 @@ class Fleet:
 @pytest.fixture
 def fleet(fleet_project: Callable[..., Any], tmp_path: Path) -> Callable[[Machine], Fleet]:
     def make(machine: Machine) -> Fleet:
-        return Fleet(list(fleet_project([machine]).args), tmp_path)
+        args = (*fleet_project([machine]).args, "--state", str(tmp_path / "state"))
+        return Fleet(list(args), tmp_path)
 
     return make
 
@@ -80,7 +92,7 @@ def test_security_fixes_are_planned_installed_and_proved(
 
     again = run("patch", "install", str(path), "--yes")
     assert again.returncode == 5, again.stderr
-    last = json.loads(run("runs", "report", "last").stdout)["Invocations"][0]["Data"]["Install"]
+    last = run.last()["Install"]
     assert (last["AttemptedCount"], last["AlreadyInstalledCount"]) == (0, len(share["Patches"]))
     assert host.output("ls -A /var/tmp").find("fleetctl") == -1, "nothing is left of the jobs"
 
@@ -94,7 +106,7 @@ def test_a_failing_maintainer_script_is_named_and_hides_nothing(
     assert "fl-broken" in done.stderr
     assert "dpkg --configure -a" in done.stderr
     assert version(host, "fl-lib") != "1.0-1", "the others were installed"
-    data = json.loads(run("runs", "report", "last").stdout)["Invocations"][0]["Data"]
+    data = run.last()
     assert {patch["Title"].partition(".")[0]: patch["State"] for patch in data["Patches"]}[
         "fl-broken"
     ] == "FAILED"
@@ -148,7 +160,7 @@ def test_who_holds_the_lock_is_named(fresh_deb12: Machine, fleet: Callable[[Mach
     finally:
         host.release_lock()
     assert done.returncode == 3, done.stdout + done.stderr
-    assert "was held by process" in done.stderr
+    assert "is held by process" in done.stderr
 
 
 def test_hooks_run_before_and_after_and_a_failing_one_stops_everything(

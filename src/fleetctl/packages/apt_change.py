@@ -63,7 +63,8 @@ class AptChanger:
     def parse_simulation(self, sections: Sections) -> Simulation:
         """Read its answer."""
         answer, uris = sections["apt-simulate"], sections["apt-uris"]
-        troubles = [*_odd(sections), *_standing(sections["apt-unfinished"]), *_place(sections, root=False)]
+        standing = _busy(sections["apt-holder"]) or _standing(sections["apt-unfinished"])
+        troubles = [*_odd(sections), *standing, *_place(sections, root=False)]
         if not troubles and not answer.ok:
             troubles += _troubles(answer) or [_unexplained(answer, "would not plan it")]
         return Simulation(
@@ -175,6 +176,15 @@ def _standing(section: Section) -> list[Trouble]:
             packages=tuple(names),
         )
     ]
+
+
+def _busy(section: Section) -> list[Trouble]:
+    """Tell who installs packages right now: until that has ended, nobody knows what is left to do."""
+    pid, _, command = section.text.strip().partition(" ")
+    if not pid.isdecimal():
+        return []
+    what = _plain(command) or "?"
+    return [Trouble(kind=TroubleKind.LOCKED, message=f"dpkg's lock is held by process {pid} ({what})")]
 
 
 def _place(sections: Sections, *, root: bool) -> list[Trouble]:

@@ -14,6 +14,20 @@ apt_place() { # who asks, what is broken, and how much is free where packages ar
 
 apt_unfinished() { dpkg-query -W -f='${db:Status-Abbrev} ${binary:Package}\n' | sed -n '/^.[^nci] /p;/^...R/p'; }
 
+# Whoever holds dpkg's lock right now: process and command line. Nothing that dpkg says of itself is the last word until it has ended.
+apt_holder() {
+    for apt_lock in /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock; do
+        [ -e "$apt_lock" ] && [ -r /proc/locks ] || continue
+        apt_inode=$(ls -i "$apt_lock" | sed 's/^ *\([0-9]*\).*/\1/')
+        for apt_pid in $(sed -n "s/^[0-9]*: [A-Z]*  *[A-Z]*  *WRITE \([0-9][0-9]*\) [^ ]*:$apt_inode .*/\1/p" /proc/locks); do
+            # Another file system may have a file of that number.
+            ls -l "/proc/$apt_pid/fd" 2>/dev/null | grep -qF -- "-> $apt_lock" || continue
+            printf '%s %s\n' "$apt_pid" "$(tr '\0\n' '  ' <"/proc/$apt_pid/cmdline")"
+            return 0
+        done
+    done
+}
+
 apt_list() { dpkg-query -W -f='${db:Status-Abbrev}\t${Package}\t${Architecture}\t${Version}\n' | sed -n 's/^.[^nc].\t//p' | sort; }
 
 apt_changed() {
@@ -37,6 +51,7 @@ apt_install() { # SECONDS
 
 apt_simulate() {
     section apt-place apt_place
+    section apt-holder apt_holder
     section apt-unfinished apt_unfinished
     section apt-simulate apt_specs apt_quietly apt-get -q -s --no-install-recommends -o APT::Get::AutomaticRemove=false install
     # With --print-uris apt ends before it would fetch anything. (--assume-no does not: where apt sees nothing to ask, it installs.)
