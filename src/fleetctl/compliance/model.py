@@ -24,10 +24,15 @@ __all__ = [
 
 
 class ComplianceStatus(StrEnum):
-    """SSM: ComplianceStatus."""
+    """SSM: ComplianceStatus, and what SSM has no word for: neither of the two is to be read as compliant.
+
+    `WAIVED` is an item that is not compliant, with somebody's word that it may be so; `UNKNOWN` could not be judged.
+    """
 
     COMPLIANT = "COMPLIANT"
     NON_COMPLIANT = "NON_COMPLIANT"
+    WAIVED = "WAIVED"
+    UNKNOWN = "UNKNOWN"
 
 
 class Severity(StrEnum):
@@ -164,6 +169,11 @@ class ComplianceReport:
     def non_compliant(self) -> tuple[ResourceSummary, ...]:
         """The hosts that are not compliant."""
         return tuple(r for r in self.resources if r.status is ComplianceStatus.NON_COMPLIANT)
+
+    @property
+    def undecided(self) -> tuple[ResourceSummary, ...]:
+        """The hosts of which something could not be judged, and nothing is known to be wrong."""
+        return tuple(r for r in self.resources if r.status is ComplianceStatus.UNKNOWN)
 
     @property
     def compliant(self) -> tuple[ResourceSummary, ...]:

@@ -52,6 +52,7 @@ def report_json(report: ComplianceReport) -> dict[str, Any]:
                 "UnscannedCount": len(report.unscanned),
                 "Reasons": dict(sorted(reasons.items())),
             },
+            **({"UnknownCount": len(report.undecided)} if report.undecided else {}),
         },
         "ResourceSummaries": [_resource_json(resource) for resource in report.resources],
         "ComplianceItems": [item_json(item) for item in report.items],

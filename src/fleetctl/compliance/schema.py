@@ -38,7 +38,13 @@ def report_schema() -> dict[str, Any]:
                                 "Reasons": {"type": "object", "additionalProperties": _COUNT},
                             }
                         ),
-                    }
+                    },
+                    optional={
+                        "UnknownCount": {
+                            **_COUNT,
+                            "description": "hosts of which something could not be judged, and nothing is known to be wrong",
+                        }
+                    },
                 ),
                 "ResourceSummaries": {"type": "array", "items": {"$ref": "#/$defs/resource"}},
                 "ComplianceItems": {"type": "array", "items": {"$ref": "#/$defs/item"}},
@@ -70,7 +76,7 @@ def _definitions() -> dict[str, Any]:
         "type": {"type": "string", "pattern": "^(Association|Patch|Custom:.+)$"},
         "severity": {"enum": [severity.value for severity in Severity]},
         "execution": _object(
-            {"ExecutionTime": _TIME, "ExecutionId": _TEXT, "ExecutionType": {"const": "Command"}}
+            {"ExecutionTime": _TIME, "ExecutionId": _TEXT, "ExecutionType": {"enum": ["Command", "Put"]}}
         ),
         "compliant": _object({"CompliantCount": _COUNT, "SeveritySummary": severities}),
         "nonCompliant": _object({"NonCompliantCount": _COUNT, "SeveritySummary": severities}),
@@ -81,7 +87,7 @@ def _definitions() -> dict[str, Any]:
                 "Title": {**_TEXT, "maxLength": 500},
                 "Severity": {"$ref": "#/$defs/severity"},
                 "ExecutionSummary": {"$ref": "#/$defs/execution"},
-                "Details": {"type": "object", "properties": _patch_details()},
+                "Details": {"type": "object", "properties": {**_patch_details(), **_policy_details()}},
             }
         ),
         "resource": _object(
@@ -95,6 +101,9 @@ def _definitions() -> dict[str, Any]:
             optional={
                 "PatchSummary": {"$ref": "#/$defs/patchSummary"},
                 "Platform": {"type": "object", "additionalProperties": _TEXT},
+                "WaivedCount": _COUNT,
+                "UnknownCount": {**_COUNT, "description": "items that could not be judged"},
+                "ContentHash": {**_TEXT, "description": "of what was put; the same again changes nothing"},
                 "Warnings": _TEXTS,
                 "Unseen": {
                     **_TEXTS,
@@ -134,6 +143,22 @@ def _patch_details() -> dict[str, Any]:
             "enum": ["APPROVED", "PENDING_APPROVAL", "EXPLICIT_APPROVED", "EXPLICIT_REJECTED"]
         },
         "Note": _TEXT,
+    }
+
+
+def _policy_details() -> dict[str, Any]:
+    """Return the fields of `Details` where the type is Custom:policy; see docs/reference/compliance.md."""
+    waiver = _object({"Owner": _TEXT, "Reason": _TEXT, "Expires": {"type": "string", "format": "date"}})
+    return {
+        "PolicyName": _TEXT,
+        "CheckId": _TEXT,
+        "Finding": {**_TEXT, "description": "expected X, found Y; or why it could not be judged"},
+        "Why": _TEXT,
+        "Remedy": _TEXT,
+        "References": {"type": "object", "additionalProperties": _TEXT},
+        "Source": {**_TEXT, "description": "FILE:LINE of the check"},
+        "Waiver": {**waiver, "description": "in force"},
+        "ExpiredWaiver": {**waiver, "description": "no longer in force: it counts as none"},
     }
 
 

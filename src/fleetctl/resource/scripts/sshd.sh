@@ -1,5 +1,4 @@
 # What sshd would do, by its own word. The answer for no one in particular is asked for once.
-sshd_state=
 check_sshd() { # SETTING-IN-LOWER-CASE [CONNECTION-SPEC]
     if ! have sshd; then
         fact sshd none
