@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from fnmatch import translate
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from fleetctl.compliance.model import Severity
 from fleetctl.patch.baseline import ApprovalRule, Baseline, FilterKey, Filters
 from fleetctl.patch.candidate import Candidate
 
-__all__ = ["Approval", "Decision", "Deployment", "FirstSeen", "no_record"]
+__all__ = ["Approval", "Decision", "Deployment", "FirstSeen", "Trace", "no_record"]
 
 
 class Deployment(StrEnum):
@@ -37,13 +37,30 @@ class Decision:
 
     Attributes:
         by: `approved_patches`, `rejected_patches`, `approval_rules[0]`.
-        due: when a pending version will be approved.
+        due: when a pending version will be approved, or an approved one was; None where no delay counts.
+        since: what delays are counted from: the vendor's date, else when fleetctl first saw it; None where there is neither.
     """
 
     status: Deployment
     by: str
     level: Severity = Severity.UNSPECIFIED
     due: datetime | None = None
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What one part of a baseline says about one version.
+
+    Attributes:
+        by: as in `Decision`; also `global_filters`.
+        decision: what it says; None where it says nothing.
+        why_not: why it says nothing, as the end of a sentence that begins with its name.
+    """
+
+    by: str
+    decision: Decision | None = None
+    why_not: str = ""
 
 
 FirstSeen: TypeAlias = Callable[[Candidate], datetime | None]
@@ -56,6 +73,10 @@ def no_record(_candidate: Candidate) -> datetime | None:
 
 
 _Patterns: TypeAlias = re.Pattern[str] | None
+_Filters: TypeAlias = list[tuple[FilterKey, _Patterns]]
+_WILD = re.compile(r"[*?\[]")
+_REJECTED: Final = Decision(Deployment.EXPLICIT_REJECTED, "rejected_patches")
+_NOT_ANNOUNCED: Final = "says nothing of it: it is no security update, no advisory names it, and other updates are not enabled there"
 
 
 class Approval:
@@ -71,8 +92,8 @@ class Approval:
         self.baseline = baseline
         self._now = now
         self._first_seen = first_seen
-        self._rejected = _any_of(baseline.rejected_patches)
-        self._approved = _any_of(baseline.approved_patches)
+        self._rejected = _List(baseline.rejected_patches)
+        self._approved = _List(baseline.approved_patches)
         self._global = _compile(baseline.global_filters)
         self._rules = [(rule, _compile(rule.filters)) for rule in baseline.approval_rules]
         self._plain = not (baseline.rejected_patches or baseline.approved_patches)
@@ -85,10 +106,9 @@ class Approval:
         over one that still waits, and the graver compliance level over the lesser.
         """
         if not self._plain:
-            if _named(self._rejected, candidate):
-                return Decision(Deployment.EXPLICIT_REJECTED, "rejected_patches")
-            explicit = _announced(candidate) or self.baseline.approved_patches_enable_non_security
-            if explicit and _named(self._approved, candidate):
+            if self._rejected.names(candidate):
+                return _REJECTED
+            if self._explicit(candidate) and self._approved.names(candidate):
                 level = self.baseline.approved_patches_compliance_level
                 return Decision(Deployment.EXPLICIT_APPROVED, "approved_patches", level)
         if not _matches(self._global, candidate):
@@ -99,6 +119,41 @@ class Approval:
             if (_announced(candidate) or rule.enable_non_security) and _matches(filters, candidate)
         ]
         return max(found, key=lambda d: (d.status.asked_for, d.level.rank), default=None)
+
+    def trace(self, candidate: Candidate) -> list[Trace]:
+        """Return what each part of the baseline says about a version, in the order in which they count; `decide` says which one won."""
+        if self._rejected.names(candidate):
+            return [Trace("rejected_patches", _REJECTED)]
+        told = []
+        if self._approved.names(candidate):
+            decision = self.decide(candidate) if self._explicit(candidate) else None
+            told.append(Trace("approved_patches", decision, "" if decision else _NOT_ANNOUNCED))
+        if wrong := self._first_miss(self._global, self.baseline.global_filters, candidate):
+            return [*told, Trace("global_filters", why_not=f"leave it out: {wrong}")]
+        return told + [
+            self._traced(rule, index, candidate, filters) for index, (rule, filters) in enumerate(self._rules)
+        ]
+
+    def _traced(self, rule: ApprovalRule, index: int, candidate: Candidate, filters: _Filters) -> Trace:
+        by = f"approval_rules[{index}]"
+        if not (_announced(candidate) or rule.enable_non_security):
+            return Trace(by, why_not=_NOT_ANNOUNCED)
+        if wrong := self._first_miss(filters, rule.filters, candidate):
+            return Trace(by, why_not=f"does not match: {wrong}")
+        return Trace(by, self._by_rule(rule, index, candidate))
+
+    def _first_miss(self, filters: _Filters, written: Filters, candidate: Candidate) -> str:
+        """Say which filter does not match; empty where all do."""
+        for pair in filters:
+            if not _matches([pair], candidate):
+                key = pair[0]
+                has = " or ".join(value for value in candidate.values(key) if value)
+                wanted = " or ".join(written.values[key])
+                return f"its {key.value} is {has or 'not known'}, not {wanted}"
+        return ""
+
+    def _explicit(self, candidate: Candidate) -> bool:
+        return _announced(candidate) or self.baseline.approved_patches_enable_non_security
 
     @property
     def asks_for_all(self) -> bool:
@@ -119,13 +174,13 @@ class Approval:
         released = candidate.released() or self._first_seen(candidate)
         if rule.approve_until_date is not None:
             late = released is not None and released.astimezone(UTC).date() > rule.approve_until_date
-            return Decision(
-                Deployment.PENDING_APPROVAL if late else Deployment.APPROVED, by, rule.compliance_level
-            )
+            status = Deployment.PENDING_APPROVAL if late else Deployment.APPROVED
+            return Decision(status, by, rule.compliance_level, since=released)
         due = released + timedelta(days=rule.approve_after_days or 0) if released else None
         if due is not None and due > self._now and rule.approve_after_days:
-            return Decision(Deployment.PENDING_APPROVAL, by, rule.compliance_level, due)
-        return Decision(Deployment.APPROVED, by, rule.compliance_level)
+            return Decision(Deployment.PENDING_APPROVAL, by, rule.compliance_level, due, released)
+        approved_on = due if rule.approve_after_days else None
+        return Decision(Deployment.APPROVED, by, rule.compliance_level, approved_on, released)
 
 
 def _announced(candidate: Candidate) -> bool:
@@ -142,27 +197,31 @@ def _any_of(globs: Iterable[str]) -> _Patterns:
     return re.compile("|".join(parts)) if parts else None
 
 
-def _compile(filters: Filters) -> list[tuple[FilterKey, _Patterns]]:
+def _compile(filters: Filters) -> _Filters:
     """Return the conditions that can fail: `*` never does, also where there is no value to compare with."""
     return [(key, _any_of(globs)) for key, globs in filters.values.items() if "*" not in globs]
 
 
-def _matches(filters: list[tuple[FilterKey, _Patterns]], candidate: Candidate) -> bool:
+def _matches(filters: _Filters, candidate: Candidate) -> bool:
     return all(
         pattern is not None and any(pattern.match(value.casefold()) for value in candidate.values(key))
         for key, pattern in filters
     )
 
 
-def _named(pattern: _Patterns, candidate: Candidate) -> bool:
-    """Tell whether a list of patches names it: name, `name.arch`, `name=version`, CVE or advisory."""
-    if pattern is None:
-        return False
-    names = (
-        candidate.name,
-        f"{candidate.name}.{candidate.arch}",
-        f"{candidate.name}={candidate.version}",
-        *candidate.values(FilterKey.CVE_ID),
-        *candidate.values(FilterKey.ADVISORY_ID),
-    )
-    return any(pattern.match(name.casefold()) for name in names)
+class _List:
+    """`approved_patches` or `rejected_patches`, ready to be asked: what has no wildcard is looked up, not searched for."""
+
+    def __init__(self, entries: Iterable[str]) -> None:
+        folded = [entry.casefold() for entry in entries]
+        self._exact = frozenset(entry for entry in folded if not _WILD.search(entry))
+        self._globs = _any_of(entry for entry in folded if _WILD.search(entry))
+
+    def names(self, candidate: Candidate) -> bool:
+        """Tell whether an entry names it, in one of the forms of `Candidate.names`."""
+        if not self._exact and self._globs is None:
+            return False
+        names = "\0".join(candidate.names()).casefold().split("\0")
+        if not self._exact.isdisjoint(names):
+            return True
+        return self._globs is not None and any(self._globs.match(name) for name in names)

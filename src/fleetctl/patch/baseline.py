@@ -47,7 +47,7 @@ class OperatingSystem(StrEnum):
 
 
 class FilterKey(StrEnum):
-    """SSM: PatchFilterKey, those that mean something on Linux."""
+    """SSM: PatchFilterKey. MSRC_SEVERITY, PATCH_SET and PRODUCT_FAMILY are Windows' own and match nothing on Linux."""
 
     ADVISORY_ID = "ADVISORY_ID"
     ARCH = "ARCH"
@@ -55,10 +55,13 @@ class FilterKey(StrEnum):
     CLASSIFICATION = "CLASSIFICATION"
     CVE_ID = "CVE_ID"
     EPOCH = "EPOCH"
+    MSRC_SEVERITY = "MSRC_SEVERITY"
     NAME = "NAME"
     PATCH_ID = "PATCH_ID"
+    PATCH_SET = "PATCH_SET"
     PRIORITY = "PRIORITY"
     PRODUCT = "PRODUCT"
+    PRODUCT_FAMILY = "PRODUCT_FAMILY"
     RELEASE = "RELEASE"
     REPOSITORY = "REPOSITORY"
     SECTION = "SECTION"
@@ -115,7 +118,8 @@ class Baseline:
     Attributes:
         name: unique; SSM's BaselineId in reports.
         global_filters: a version that they do not match is no business of the rules.
-        approved_patches: asked for at once, whatever the rules say: names, `name=version`, CVE and advisory ids, with `*`.
+        approved_patches: asked for at once, whatever the rules say: names, NEVRAs, `name=version`, CVE and advisory ids, with `*`;
+            see `Candidate.names`.
         rejected_patches: never asked for; they win over all else.
         available_security_updates_compliance_status: verdict about security updates that exist and are not approved (yet).
     """

@@ -15,7 +15,11 @@ __all__ = ["Candidate"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """One version of one package, as filters see it: every value is text, and a key may have several."""
+    """One version of one package, as filters see it: every value is text, and a key may have several.
+
+    Attributes:
+        present: it is the installed one.
+    """
 
     name: str
     arch: str
@@ -27,6 +31,7 @@ class Candidate:
     repositories: tuple[str, ...] = ()
     advisories: tuple[Advisory, ...] = ()
     date: datetime | None = None
+    present: bool = False
 
     @classmethod
     def newer(cls, update: AvailableUpdate, version: AvailableVersion, facts: HostFacts) -> Candidate:
@@ -57,11 +62,39 @@ class Candidate:
             product=_product(facts),
             repositories=_repositories(package),
             advisories=package.advisories,
+            present=True,
         )
 
     def values(self, key: FilterKey) -> tuple[str, ...]:
         """Return what a filter of that key is compared with."""
         return _VALUES[key](self)
+
+    def names(self) -> tuple[str, ...]:
+        """Return all that lists of patches may call it.
+
+        SSM: "Package name formats for approved and rejected patch lists": the name, parts of its NEVRA in eleven forms, the ids of its
+        advisories, their CVEs and bugs. Digits alone are always a bug's number. `name=version` is apt's own form.
+        """
+        epoch, colon, rest = self.version.partition(":")
+        epoch, rest = (epoch, rest) if colon and epoch.isdigit() else ("0", self.version)
+        upstream, dash, _ = rest.rpartition("-")
+        bare = {upstream if dash else rest, rest, f"{epoch}:{rest}"}
+        name, arch = self.name, self.arch
+        return (
+            name,
+            f"{name}.{arch}",
+            f"{name}={self.version}",
+            *(f"{name}-{version}" for version in bare),
+            *(version for version in bare if not version.isdecimal()),
+            f"{name}-{rest}.{arch}",
+            f"{name}-{epoch}:{rest}.{arch}",
+            f"{epoch}:{name}-{rest}.{arch}",
+            f"{name}.{arch}:{epoch}:{rest}",
+            f"{name}.{arch}:{rest}",
+            *self.values(FilterKey.CVE_ID),
+            *self.values(FilterKey.ADVISORY_ID),
+            *self.values(FilterKey.BUGZILLA_ID),
+        )
 
     def released(self) -> datetime | None:
         """Return when the vendor published it: by the newest of its advisories, else by the version's own date (SSM: build time)."""
@@ -75,9 +108,23 @@ def _repositories(package: InstalledPackage) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in told if name))
 
 
+# SSM's words where they are not os-release's ID with a capital.
+_PRODUCTS: Final = {
+    "amzn": "AmazonLinux",
+    "rhel": "RedhatEnterpriseLinux",
+    "rocky": "RockyLinux",
+    "almalinux": "AlmaLinux",
+    "ol": "OracleLinux",
+    "centos": "CentOS",
+    "sles": "Suse",
+    "opensuse-leap": "Suse",
+    "opensuse-tumbleweed": "Suse",
+}
+
+
 def _product(facts: HostFacts) -> str:
-    """Return SSM's PRODUCT: `Debian12`, `Ubuntu22.04`."""
-    return f"{facts.os_id.capitalize()}{facts.version_id}"
+    """Return SSM's PRODUCT: `Debian12`, `Ubuntu22.04`, `RockyLinux9.4`."""
+    return f"{_PRODUCTS.get(facts.os_id, facts.os_id.capitalize())}{facts.version_id}"
 
 
 def _classification(candidate: Candidate) -> tuple[str, ...]:
@@ -93,10 +140,13 @@ _VALUES: Final[dict[FilterKey, Callable[[Candidate], tuple[str, ...]]]] = {
     FilterKey.CLASSIFICATION: _classification,
     FilterKey.CVE_ID: lambda c: tuple(cve for advisory in c.advisories for cve in advisory.cve_ids),
     FilterKey.EPOCH: lambda c: (c.version.partition(":")[0] if ":" in c.version else "0",),
+    FilterKey.MSRC_SEVERITY: lambda _: (),
     FilterKey.NAME: lambda c: (c.name,),
     FilterKey.PATCH_ID: lambda c: (c.name,),
+    FilterKey.PATCH_SET: lambda _: (),
     FilterKey.PRIORITY: lambda c: (c.priority,),
     FilterKey.PRODUCT: lambda c: (c.product,),
+    FilterKey.PRODUCT_FAMILY: lambda _: (),
     FilterKey.RELEASE: lambda c: (c.version.rpartition("-")[2] if "-" in c.version else "",),
     FilterKey.REPOSITORY: lambda c: c.repositories,
     FilterKey.SECTION: lambda c: (c.section,),

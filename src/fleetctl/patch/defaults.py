@@ -9,10 +9,15 @@ from fleetctl.model import Host
 from fleetctl.packages.model import HostFacts
 from fleetctl.patch.baseline import ApprovalRule, Baseline, FilterKey, Filters, OperatingSystem
 
-__all__ = ["BUILT_IN", "BaselineChoice", "default_baseline", "operating_system"]
+__all__ = ["BUILT_IN", "BaselineChoice", "NoBaseline", "default_baseline", "operating_system"]
 
 BaselineChoice: TypeAlias = Callable[[Host, HostFacts], Baseline | None]
-"""Says which baseline a host gets (by patch group, say); None where there is none for it."""
+"""Says which baseline a host gets (by patch group, say); None where there is none for it. May raise `NoBaseline` to say why."""
+
+
+class NoBaseline(Exception):  # noqa: N818 - a finding about a host
+    """There is no baseline for a host, and its text says why."""
+
 
 # os-release's ID, then each word of ID_LIKE.
 _SYSTEMS: Final = {
@@ -25,6 +30,9 @@ _SYSTEMS: Final = {
     "ol": OperatingSystem.ORACLE_LINUX,
     "centos": OperatingSystem.CENTOS,
     "fedora": OperatingSystem.FEDORA,
+    "arch": OperatingSystem.ARCH_LINUX,
+    "archlinux": OperatingSystem.ARCH_LINUX,
+    "alpine": OperatingSystem.ALPINE_LINUX,
     "sles": OperatingSystem.SUSE,
     "suse": OperatingSystem.SUSE,
     "opensuse": OperatingSystem.SUSE,
@@ -70,12 +78,13 @@ def _advised(
     )
 
 
-def _everything(name: str, system: OperatingSystem) -> Baseline:
+def _everything(name: str, system: OperatingSystem, *, days: int = 7) -> Baseline:
+    when = f"after {days} days" if days else "at once"
     return Baseline(
         name=name,
         operating_system=system,
-        description=f"Default patch baseline for {system.value}: all updates, after 7 days. Its repositories publish no advisories.",
-        approval_rules=(ApprovalRule(approve_after_days=7, enable_non_security=True),),
+        description=f"Default patch baseline for {system.value}: all updates, {when}. Its repositories publish no advisories.",
+        approval_rules=(ApprovalRule(approve_after_days=days, enable_non_security=True),),
     )
 
 
@@ -97,7 +106,11 @@ BUILT_IN: Final = {
         ),
         _everything("AWS-CentOSDefaultPatchBaseline", OperatingSystem.CENTOS),
         _advised("AWS-SuseDefaultPatchBaseline", OperatingSystem.SUSE, bugfixes=False),
+        # SSM knows none of these three. Nothing tells Arch's and Alpine's security fixes from other updates, and their mirrors
+        # keep only the newest version: a delay would ask for what cannot be had any more.
         _advised("FleetctlFedoraDefaultPatchBaseline", OperatingSystem.FEDORA),
+        _everything("FleetctlArchLinuxDefaultPatchBaseline", OperatingSystem.ARCH_LINUX, days=0),
+        _everything("FleetctlAlpineLinuxDefaultPatchBaseline", OperatingSystem.ALPINE_LINUX, days=0),
     )
 }
 

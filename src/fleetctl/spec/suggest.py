@@ -39,4 +39,8 @@ def near(word: str, known: Iterable[str], *, most: int = 3) -> list[str]:
     choices = list(known)
     plain = _ZEROS.sub("", word)
     same = [name for name in choices if _ZEROS.sub("", name) == plain and name != word][:most]
-    return same or get_close_matches(word, choices, n=most, cutoff=0.6)
+    return (
+        same
+        or get_close_matches(word, choices, n=most, cutoff=0.6)
+        or [name for name in choices if name.casefold() == word.casefold()]
+    )
