@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -72,6 +72,8 @@ commands that outlived their connection. Hosts that were not begun are Cancelled
 Examples:
   fleetctl runs cancel last
   fleetctl runs cancel 7f3a9c --yes
+
+The exit code is 0 where nothing is left that may still run, else 3.
 """
 
 
@@ -111,13 +113,17 @@ def resume(app: App, /, run: str, work: WorkOptions, **given: Any) -> None:
 @pass_app
 def attach(app: App, /, run: str, work: WorkOptions, **given: Any) -> None:
     """Follow the detached jobs of RUN to their end, and collect their output."""
+    from fleetctl.engine.replay import replay  # noqa: PLC0415
     from fleetctl.store.lock import owner_of  # noqa: PLC0415
 
     fleet, folder = _found(app, run)
     if owner := owner_of(folder.path):
         app.note(f"another controller is at work: {owner}")
         _watch(app, folder, given)
-        return
+    story = replay(folder)
+    if story.stands in {"run-ended", "run-paused"} and not any(map(_unknown, story.shares.values())):
+        app.note(f"run {folder.run_id} has nothing that runs; this is how it stands")
+        _leave_shown(_tell(app, folder, given))
     _proceed(app, fleet, folder, work=work, verb="attach", given=given)
 
 
@@ -219,7 +225,7 @@ def cancel(app: App, /, run: str, work: WorkOptions, **given: Any) -> None:
                 hint=f"kill -KILL {owner.pid} on {owner.host}, then: fleetctl runs cancel {folder.run_id}",
             )
         time.sleep(0.2)
-    _tell(app, folder, given)
+    _leave_cancelled(_tell(app, folder, given))
 
 
 def _found(app: App, run: str) -> tuple[Fleet, RunFolder]:
@@ -235,7 +241,7 @@ def _found(app: App, run: str) -> tuple[Fleet, RunFolder]:
 
 
 def _unknown(share: Any) -> bool:
-    return share.in_flight or (share.outcome is not None and share.outcome.status == "Unknown")
+    return bool(share.unsure)
 
 
 def _environment(given: tuple[str, ...]) -> Mapping[str, str]:
@@ -259,7 +265,8 @@ def _proceed(
         raise UsageError("--limit and --exclude do not go with a run whose hosts are chosen")
     run = folder.run()
     work = work.as_before(run.get("Reach", {}))
-    hosts = work.applied(hosts_in_order(run, fleet.inventory.hosts))
+    again = bool(given.get("retry_unknown"))
+    hosts = work.applied(hosts_in_order(folder, fleet.inventory.hosts, verb=verb, retry_unknown=again))
     shown, options = Shown.of(dict(given)), work.transport_options(fleet)
     changes, environment = work.limit_changes(), _environment(given.get("env", ()))
     begun = time.monotonic()
@@ -270,7 +277,7 @@ def _proceed(
             hosts,
             verb=verb,
             transport=options,
-            retry_unknown=bool(given.get("retry_unknown")),
+            retry_unknown=again,
             environment=environment,
             changes=changes,
             observers=observers,
@@ -283,21 +290,42 @@ def _proceed(
         lasting=bool(run.get("Detached")),
     )
     show_result(app, result, shown, seconds=time.monotonic() - begun, save=given["save"])
+    if verb == "cancel":
+        _leave_cancelled(result.report)
     leave(result)
 
 
-def _watch(app: App, folder: RunFolder, given: Mapping[str, Any]) -> None:
+def _watch(app: App, folder: RunFolder, given: Mapping[str, Any]) -> NoReturn:
     """Show what another controller does, until it has ended."""
     from fleetctl.run.watch import watch  # noqa: PLC0415
 
     for outcome in watch(folder):
         app.note(f"{outcome.host} {outcome.status_details} {outcome.message}".rstrip())
-    _tell(app, folder, given)
+    _leave_shown(_tell(app, folder, given))
 
 
-def _tell(app: App, folder: RunFolder, given: Mapping[str, Any]) -> None:
-    """Show the result of a run that another controller has brought to its end."""
+def _tell(app: App, folder: RunFolder, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Show, and return, the report of a run on which nobody works now."""
     from fleetctl.cli.result import show_report  # noqa: PLC0415
     from fleetctl.run.history import report_of  # noqa: PLC0415
 
-    show_report(app, report_of(folder), folder, Shown.of(dict(given)), save=given["save"])
+    report = report_of(folder)
+    show_report(app, report, folder, Shown.of(dict(given)), save=given["save"])
+    return report
+
+
+def _leave_shown(report: Mapping[str, Any]) -> NoReturn:
+    """End with the exit code that the run itself ended with, as far as its report tells."""
+    from fleetctl.engine.report import exit_code  # noqa: PLC0415
+    from fleetctl.model import Outcome, Status  # noqa: PLC0415
+
+    outcomes = [
+        Outcome(host=item["InstanceId"], status=Status(item["Status"])) for item in report["Invocations"]
+    ]
+    raise SystemExit(exit_code(outcomes, paused="Paused" in report))
+
+
+def _leave_cancelled(report: Mapping[str, Any]) -> NoReturn:
+    """Cancelling went well where nothing is left that may still run."""
+    statuses = {item["Status"] for item in report["Invocations"]}
+    raise SystemExit(3 if statuses & {"Unknown", "InProgress", "Pending"} else 0)

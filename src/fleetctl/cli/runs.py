@@ -209,7 +209,11 @@ def rm(app: App, run: tuple[str, ...], yes: bool) -> None:  # noqa: FBT001 - the
     folders = {folder.run_id: folder for folder in (store.find(name) for name in run)}
     for folder in folders.values():
         if summary(folder)["Status"] == "InProgress":
-            raise UsageError(f"run {folder.run_id} is still going on", hint="interrupt it first: Ctrl-C")
+            raise UsageError(
+                f"run {folder.run_id} is still going on",
+                hint=f"end it first: fleetctl runs cancel {folder.run_id}\n"
+                f"or collect what is detached: fleetctl runs attach {folder.run_id}",
+            )
     confirm(f"Delete {', '.join(folders)}, with all output?", yes=yes, act="this deletes what runs kept")
     for folder in folders.values():
         app.fleet().audit.note_removal(folder)

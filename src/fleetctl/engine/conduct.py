@@ -261,6 +261,7 @@ class Conduct:
             filters=self.secrecy.stream,
             detached=self.order.detached,
             wait=self.order.wait,
+            begin=stages.only is None,
         )
         return FanOut(
             terms=terms,

@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from fleetctl.errors import FleetError
 from fleetctl.model import Become, Command, Exit, Reason
 from fleetctl.transport.protocol import Connection, ExecFailed, OutputSink, Unreachable
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from fleetctl.engine.job import Job
     from fleetctl.engine.job_frames import JobStarted
 
-__all__ = ["Jobs", "LeftError"]
+__all__ = ["Jobs", "LeftError", "NotBegunError", "job_name"]
 
 _LOST = frozenset({Reason.CONNECTION_LOST, Reason.CONNECTION_CLOSED})
 # Seconds for ending a job on the host, and for removing what it left there.
@@ -30,6 +31,24 @@ class LeftError(Exception):
     """The operator let go of a job: it goes on, and can be attached to."""
 
 
+class NotBegunError(Exception):
+    """A start was announced and never came to the host, and nothing may be begun now."""
+
+
+def job_name(invocation_id: str, run_id: str, *, attempt: int, number: int) -> str:
+    """Name a job: a host's first command as its invocation; no host's name makes two the same, since run ids hold no `+`.
+
+    Args:
+        invocation_id: run and host, as `Session` has it.
+        run_id: the run.
+        attempt: how often the host was begun before.
+        number: of the command, counted from 1.
+    """
+    again = f"+r{attempt + 1}" if attempt else ""
+    more = f"+{number}" if number > 1 else ""
+    return f"{run_id}{again}{more}{invocation_id.removeprefix(run_id)}"
+
+
 class Jobs:
     """All jobs of one invocation, in the order of its commands.
 
@@ -39,6 +58,7 @@ class Jobs:
         leaving: set when the operator lets go of what runs.
         wait: whether to follow a job to its end; else it is let go as soon as it runs.
         patience: seconds of trying to reach a host again that was lost.
+        begin: whether the host may be begun, where its first command has never come there.
         mark: adds a record to the ledger without waiting for the disk.
 
     Attributes:
@@ -53,6 +73,7 @@ class Jobs:
         leaving: asyncio.Event,
         wait: bool,
         patience: float,
+        begin: bool,
         mark: Callable[..., None],
     ) -> None:
         self._job_id = job_id
@@ -60,6 +81,7 @@ class Jobs:
         self._leaving = leaving
         self._wait = wait
         self._patience = patience
+        self._begin = begin
         self._mark = mark
         self._jobs: list[Job] = []
         self.unended = False
@@ -79,6 +101,7 @@ class Jobs:
         Raises:
             ExecFailed: not started, or its end was not seen.
             LeftError: the operator let go of it.
+            NotBegunError: it would have to be begun, and must not.
         """
         from fleetctl.engine.job import Job  # noqa: PLC0415 - only where something is detached
 
@@ -101,22 +124,37 @@ class Jobs:
     ) -> Exit:
         while True:
             known = job.started is not None or job.job_id in self._known
+            held = not known and not self._begin and job is self._jobs[0]
             try:
-                return await self._follow(job, connection(), sink, known=known)
+                return await self._follow(job, connection(), sink, known=known or held)
             except ExecFailed as exc:
+                if held and exc.reason is Reason.JOB_LOST and job.started is None:
+                    raise NotBegunError from exc
                 if exc.reason not in _LOST:
                     raise
-            if self._leaving.is_set():
-                raise LeftError
             try:
-                await reconnect(self._patience)
-            except Unreachable as exc:
+                await self._reach_again(reconnect)
+            except (Unreachable, FleetError) as exc:
                 raise ExecFailed(
                     Reason.CONNECTION_LOST,
                     f"the connection was lost, and the host could not be reached again: {exc.message}",
                     hint="the job goes on there by itself: fleetctl runs attach collects it",
                     started=True,
                 ) from exc
+
+    async def _reach_again(self, reconnect: Callable[[float], Any]) -> None:
+        """Reconnect, unless the operator lets go of the job first: a host that is gone must not hold up who wants to leave."""
+        reaching = asyncio.ensure_future(reconnect(self._patience))
+        letting_go = asyncio.ensure_future(self._leaving.wait())
+        try:
+            await asyncio.wait({reaching, letting_go}, return_when=asyncio.FIRST_COMPLETED)
+            if letting_go.done():
+                raise LeftError
+            await reaching
+        finally:
+            letting_go.cancel()
+            reaching.cancel()
+            await asyncio.gather(reaching, letting_go, return_exceptions=True)
 
     async def _follow(self, job: Job, connection: Connection, sink: OutputSink, *, known: bool) -> Exit:
         """Follow until it ends, or until it is let go of."""

@@ -24,6 +24,7 @@ __all__ = [
     "left",
     "naming",
     "not_started",
+    "not_yet",
     "out_of_reach",
     "settled",
     "timed_out",
@@ -109,6 +110,16 @@ def left(host: Host, started: datetime | None) -> Outcome:
         message="goes on there as a detached job",
         hint="collect it with: fleetctl runs attach",
         started=started,
+    )
+
+
+def not_yet(host: Host) -> Outcome:
+    """A controller that was lost had announced the host's start, which never came there; nothing may be begun now."""
+    return Outcome(
+        host=host.name,
+        status=Status.PENDING,
+        message="not started: the controller was lost before its start came to the host",
+        hint="begin it with: fleetctl runs resume",
     )
 
 

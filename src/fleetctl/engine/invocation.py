@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 from fleetctl.engine import endings
 from fleetctl.engine.budget import Limits
 from fleetctl.engine.connect import Connector
-from fleetctl.engine.detach import Jobs, LeftError
+from fleetctl.engine.detach import Jobs, LeftError, NotBegunError, job_name
 from fleetctl.engine.events import Audience, HostBack, HostConnecting, HostRebooting
 from fleetctl.engine.ledger import Ledger
 from fleetctl.engine.output import OutputFiles, StreamFilter
 from fleetctl.engine.replay import Share
 from fleetctl.engine.task import Session, Task, plain_name
-from fleetctl.model import Outcome
+from fleetctl.model import Outcome, Reason
 from fleetctl.store.runs import RunFolder
-from fleetctl.transport.protocol import Connection
+from fleetctl.transport.protocol import Connection, ExecFailed
 
 __all__ = ["Invocation", "Resumable", "Terms", "close", "uncancel"]
 
@@ -47,6 +49,7 @@ class Terms:
         detached: whether commands run as jobs that outlive connection and controller.
         wait: whether detached jobs are followed to their end.
         patience: seconds of trying to reach a host again that was lost, where its job goes on without us.
+        begin: whether hosts may be begun; else only what was begun is followed.
         leaving: set when the operator lets go of detached jobs.
     """
 
@@ -60,6 +63,7 @@ class Terms:
     detached: bool = False
     wait: bool = True
     patience: float = 600.0
+    begin: bool = True
     leaving: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -92,6 +96,7 @@ class Invocation:
                 leaving=terms.leaving,
                 wait=terms.wait,
                 patience=terms.patience,
+                begin=terms.begin,
                 mark=self._mark,
             )
             if terms.detached
@@ -104,10 +109,9 @@ class Invocation:
         return bool(self._notes)
 
     def _job_id(self, number: int) -> str:
-        """Name a job: a host's first command as its invocation; no host's name makes two the same, since run ids hold no `+`."""
-        again = f"+r{self._attempt + 1}" if self._attempt else ""
-        more = f"+{number}" if number > 1 else ""
-        return f"{self._terms.folder.run_id}{again}{more}.{plain_name(self._host.name)}"
+        run_id = self._terms.folder.run_id
+        name = f"{run_id}.{plain_name(self._host.name)}"
+        return job_name(name, run_id, attempt=self._attempt, number=number)
 
     async def run(self) -> Outcome:
         """Do the work within its time, and tell what became of it."""
@@ -119,6 +123,7 @@ class Invocation:
             run_id=self._terms.folder.run_id,
             link=self,
             notes=self._notes,
+            attempt=self._attempt,
             jobs=self.jobs,
         )
         if self._notes:
@@ -136,6 +141,8 @@ class Invocation:
                 return await self._task(session, files)
         except LeftError:
             return endings.left(self._host, session.started)
+        except NotBegunError:
+            return endings.not_yet(self._host)
         except asyncio.CancelledError:
             uncancel()
             return endings.cancelled(session)
@@ -147,7 +154,7 @@ class Invocation:
     async def _task(self, session: Session, files: OutputFiles) -> Outcome:
         task: Any = self._terms.task
         if self._share.starts and not self._notes:
-            files.set_aside(self._share.starts)
+            _set_aside(files, self._share.starts)
         if self._notes:
             if hasattr(task, "resume"):
                 files.take_up()
@@ -188,7 +195,33 @@ class Invocation:
         if self.jobs is None or not endings.settled(outcome):
             return
         await self._terms.ledger.commit()
-        await self.jobs.remove(self.connection)
+        if await asyncio.to_thread(_on_disk, self._terms.folder.output(self._host.name)):
+            await self.jobs.remove(self.connection)
+
+
+def _set_aside(files: OutputFiles, attempt: int) -> None:
+    try:
+        files.set_aside(attempt)
+    except OSError as exc:
+        raise ExecFailed(
+            Reason.OUTPUT,
+            f"what the host printed before cannot be put aside: {exc.strerror}; nothing was started",
+            hint="is the disk full?",
+        ) from exc
+
+
+def _on_disk(folder: Path) -> bool:
+    """Bring a host's output to disk; tell whether that is so: only then may the host forget it."""
+    try:
+        for path in [folder, *folder.rglob("*")] if folder.is_dir() else []:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+    except OSError:
+        return False
+    return True
 
 
 def uncancel() -> None:

@@ -47,6 +47,11 @@ class Share:
             return None
 
     @property
+    def unsure(self) -> bool:
+        """Whether it was begun, and its end was not seen up to now."""
+        return self.in_flight or (self.outcome is not None and self.outcome.status is Status.UNKNOWN)
+
+    @property
     def in_flight(self) -> bool:
         """Whether it was begun, and nobody saw its end."""
         return self.outcome is None and self.starts > 0

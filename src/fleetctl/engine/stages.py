@@ -192,7 +192,7 @@ def stages_of(
     only: set[str] = set()
     for host in hosts:
         share = story.shares[host.name]
-        unsure = share.in_flight or (share.outcome is not None and share.outcome.status is Status.UNKNOWN)
+        unsure = share.unsure
         can_go_on = detached or end or (resumable and _rebooting(share))
         taken_up = unsure and bool(share.notes) and can_go_on
         if taken_up and not (retry_unknown and _lost_job(share)):

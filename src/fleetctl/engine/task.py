@@ -18,7 +18,7 @@ from fleetctl.engine.detach import Jobs
 from fleetctl.engine.output import OutputFiles
 from fleetctl.model import Become, Command, Exit, Host, Outcome, Reason, Status
 from fleetctl.store.runs import RunFolder
-from fleetctl.transport.protocol import Connection, Unreachable
+from fleetctl.transport.protocol import Connection, OutputSink, Unreachable
 
 __all__ = ["Answer", "Link", "Session", "StepTimedOut", "Task", "how_cut", "plain_name"]
 
@@ -124,10 +124,11 @@ class Session:
         env: what every command of this invocation finds in its environment.
         notes: what the ledger knows of this invocation from a controller that was lost: its own records, oldest first; empty in a
             first attempt.
+        attempt: how often this host was begun before in the same run.
     """
 
     __slots__ = (
-        "_connection", "_files", "_folder", "_jobs", "_link", "env", "host", "invocation_id", "notes", "run_id", "started",
+        "_connection", "_files", "_folder", "_jobs", "_link", "attempt", "env", "host", "invocation_id", "notes", "run_id", "started",
     )  # fmt: skip
 
     def __init__(
@@ -139,6 +140,7 @@ class Session:
         run_id: str,
         link: Link | None = None,
         notes: Sequence[Mapping[str, Any]] = (),
+        attempt: int = 0,
         jobs: Jobs | None = None,
     ) -> None:
         self._connection = connection
@@ -151,6 +153,7 @@ class Session:
         self.invocation_id = f"{run_id}.{plain_name(self.host.name)}"
         self.env = {"FLEETCTL_HOST": self.host.name, "FLEETCTL_RUN": run_id}
         self.notes = tuple(notes)
+        self.attempt = attempt
         self.started = datetime.now(UTC)
 
     @property
@@ -251,6 +254,11 @@ class Session:
             return await self._within(timeout, self._connection.exec(full, sink))
         job = self._jobs.exec(full, sink, connection=lambda: self._connection, reconnect=self.reconnect)
         return await self._within(timeout, job)
+
+    def take_over(self) -> OutputSink:
+        """Forget what another controller stored of this host, and return where it goes when it comes again from the beginning."""
+        self._files.start_over()
+        return self._files.step("")
 
     def stdout(self, step: str = "") -> bytes:
         """Return the stored stdout of a step, whole."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from fleetctl.errors import CredentialError, NotFoundError
 from fleetctl.model import EMPTY
 from fleetctl.spec.plugins import load, names
 
-__all__ = ["Work", "restore"]
+__all__ = ["Work", "new_mark", "restore"]
 
 _GROUP = "fleetctl.tasks"
 
@@ -37,6 +38,7 @@ class Work:
         spec: Mapping[str, Any],
         *,
         named: Mapping[str, str] = EMPTY,
+        marks: Mapping[str, str] = EMPTY,
         secrets_: frozenset[str] = frozenset(),
     ) -> Work | None:
         """Put a mark in place of every secret.
@@ -45,23 +47,20 @@ class Work:
             kind: as above.
             spec: as the task has it, secrets and all.
             named: secrets that can be had again by their name, from the environment: name -> value.
+            marks: what stands in `spec` already for values that are had by name.
             secrets_: all secrets.
 
         Returns:
             None where the spec holds a secret that has no name: it cannot be made again.
         """
-        marks = {name: f"@secret-{secrets.token_hex(8)}@" for name in named}
-        longest_first = sorted(named.items(), key=lambda item: -len(item[1]))
-
-        def hide(text: str) -> str:
-            for name, value in longest_first:
-                text = text.replace(value, marks[name])
-            return text
-
-        hidden = _each_text(spec, hide)
-        if any(secret in text for text in _texts(hidden) for secret in secrets_):
+        made = {name: new_mark() for name in named}
+        hidden = _each_text(spec, _replacing({value: made[name] for name, value in named.items()}))
+        ours = {**marks, **made}
+        # Marks themselves are no leak, whatever letters they are made of.
+        bare = _each_text(hidden, _replacing(dict.fromkeys(ours.values(), "")))
+        if any(secret in text for text in _texts(bare) for secret in secrets_):
             return None
-        return cls(kind=kind, spec=hidden, marks=marks)
+        return cls(kind=kind, spec=hidden, marks=ours)
 
     def to_json(self) -> dict[str, Any]:
         """Return what `run.json` keeps."""
@@ -100,13 +99,21 @@ def restore(work: Work, *, environment: Mapping[str, str]) -> tuple[Any, frozens
         )
     values = {mark: environment[name] for name, mark in work.marks.items()}
 
-    def show(text: str) -> str:
-        for mark, value in values.items():
-            text = text.replace(mark, value)
-        return text
-
     make = load(_GROUP, work.kind)
-    return make(_each_text(work.spec, show)), frozenset(values.values())
+    return make(_each_text(work.spec, _replacing(values))), frozenset(values.values())
+
+
+def new_mark() -> str:
+    """Return what can stand for a value: nothing else looks like it."""
+    return f"@secret-{secrets.token_hex(8)}@"
+
+
+def _replacing(words: Mapping[str, str]) -> Callable[[str], str]:
+    """Return what replaces words in a text in one go, the longest first: never in what was put there."""
+    if not words:
+        return lambda text: text
+    pattern = re.compile("|".join(re.escape(word) for word in sorted(words, key=len, reverse=True)))
+    return lambda text: pattern.sub(lambda found: words[found[0]], text)
 
 
 def _each_text(data: Any, change: Callable[[str], str]) -> Any:

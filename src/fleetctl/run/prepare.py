@@ -150,7 +150,7 @@ def prepare(
     named = _secrets(secrets, values)
     hidden = frozenset(named.values())
     # What came from our own environment is had from there again, and is kept nowhere.
-    named |= {name: values[name] for name in env if "=" not in name and values[name]}
+    borrowed = frozenset(name for name in env if "=" not in name and values[name])
     if document is not None:
         if words or script or stdin or shell or template:
             raise UsageError(
@@ -158,7 +158,7 @@ def prepare(
             )
         return _document(
             document, params, project,
-            rule=rule, env=values, cwd=cwd, named=named, hidden=hidden, reboot=reboot,
+            rule=rule, env=values, cwd=cwd, named=named, borrowed=borrowed, hidden=hidden, reboot=reboot,
         )  # fmt: skip
     if params:
         raise UsageError("-p/--param belongs to --document")
@@ -186,7 +186,9 @@ def prepare(
     title = title if text or reboot is None else "reboot"
     return Prepared(
         task=task,
-        work=command_work(task, variables=project.settings.vars, named=named, secrets=hidden),
+        work=command_work(
+            task, variables=project.settings.vars, named=named, borrowed=borrowed, secrets=hidden
+        ),
         after=reboot.longest if reboot else 0.0,
         name="AWS-RunShellScript",
         title=title,
@@ -263,6 +265,7 @@ def _document(
     env: Mapping[str, str],
     cwd: str | None,
     named: Mapping[str, str],
+    borrowed: frozenset[str],
     hidden: frozenset[str],
     reboot: RebootRule | None,
 ) -> Prepared:
@@ -274,7 +277,7 @@ def _document(
     text = read_source(document, project.root)
     return Prepared(
         task=task,
-        work=document_work(task, text, named=named, secrets=hidden),
+        work=document_work(task, text, named=named, borrowed=borrowed, secrets=hidden),
         name=task.name,
         title=f"document {task.name}",
         parameters=task.recorded,

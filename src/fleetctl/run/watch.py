@@ -17,20 +17,29 @@ _PAUSE = 0.5
 
 
 def watch(folder: RunFolder) -> Iterator[Outcome]:
-    """Yield the outcome of each host as it ends, those first that had ended before, until nobody works on the run.
+    """Yield the outcome of each host as it ends, and again if that changes, until nobody works on the run.
+
+    Those come first that had ended before.
 
     Raises:
         NotFoundError, StateFolderError: the run cannot be read.
     """
-    told: set[str] = set()
+    told: dict[str, Outcome] = {}
     while True:
         going_on = owner_of(folder.path) is not None
-        size = folder.events.stat().st_size if folder.events.exists() else 0
+        size = _size(folder)
         for name, share in replay(folder).shares.items():
-            if share.outcome is not None and name not in told:
-                told.add(name)
+            if share.outcome is not None and told.get(name) != share.outcome:
+                told[name] = share.outcome
                 yield share.outcome
         if not going_on:
             return
-        while owner_of(folder.path) is not None and folder.events.stat().st_size == size:
+        while owner_of(folder.path) is not None and _size(folder) == size:
             time.sleep(_PAUSE)
+
+
+def _size(folder: RunFolder) -> int:
+    try:
+        return folder.events.stat().st_size
+    except FileNotFoundError:  # not yet, or not any more
+        return 0

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fleetctl.engine.work import Work
+from fleetctl.engine.work import Work, new_mark
 from fleetctl.errors import StateFolderError, UsageError
 from fleetctl.model import EMPTY, Command
 from fleetctl.run.command import BecomeRule, CommandTask
@@ -23,6 +23,7 @@ def command_work(
     *,
     variables: Mapping[str, Any] = EMPTY,
     named: Mapping[str, str] = EMPTY,
+    borrowed: frozenset[str] = frozenset(),
     secrets: frozenset[str] = frozenset(),
 ) -> Work | None:
     """Return a command as data.
@@ -30,18 +31,20 @@ def command_work(
     Args:
         task: as it was prepared.
         variables: what its template sees beside the host's vars.
-        named: values that are to be had from the environment again, by name.
+        named: secrets that are to be had from the environment again, by name.
+        borrowed: names of variables that came from our own environment, and are to be had from there again.
         secrets: all secrets.
 
     Returns:
         None where it cannot be written down without a secret that has no name.
     """
     command = task.command
+    env, marks = _lent(command.env, borrowed - named.keys())
     spec: dict[str, Any] = {
         "Script": command.script,
         "Interpreter": list(command.interpreter),
         "Args": list(command.args),
-        "Env": dict(command.env),
+        "Env": env,
         "Cwd": command.cwd,
         "Stdin": _file(command.stdin) if isinstance(command.stdin, Path) else None,
         "Become": _become(task.become),
@@ -51,7 +54,7 @@ def command_work(
     if task.reboot is not None:
         spec["Reboot"] = task.reboot.record()
         spec["Seconds"] = task.seconds
-    return Work.of("command", spec, named=named, secrets_=secrets)
+    return Work.of("command", spec, named=named, marks=marks, secrets_=secrets)
 
 
 def restore_command(spec: Mapping[str, Any]) -> CommandTask:
@@ -92,6 +95,7 @@ def document_work(
     text: str,
     *,
     named: Mapping[str, str] = EMPTY,
+    borrowed: frozenset[str] = frozenset(),
     secrets: frozenset[str] = frozenset(),
 ) -> Work | None:
     """Return a document with its parameters as data; see `command_work`.
@@ -100,19 +104,21 @@ def document_work(
         task: as it was prepared.
         text: the document, as it was read.
         named: as above.
+        borrowed: as above.
         secrets: as above.
     """
+    env, marks = _lent(task.env, borrowed - named.keys())
     spec: dict[str, Any] = {
         "Name": task.name,
         "Text": text,
         "Parameters": dict(task.bound.values),
-        "Env": dict(task.env),
+        "Env": env,
         "Cwd": task.cwd,
         "Become": _become(task.become),
     }
     if task.reboot is not None:
         spec["Reboot"] = task.reboot.record()
-    return Work.of("document", spec, named=named, secrets_=secrets)
+    return Work.of("document", spec, named=named, marks=marks, secrets_=secrets)
 
 
 def restore_document(spec: Mapping[str, Any]) -> DocumentTask:
@@ -140,6 +146,12 @@ def restore_document(spec: Mapping[str, Any]) -> DocumentTask:
         raise _damaged(exc) from exc
 
 
+def _lent(env: Mapping[str, str], names: frozenset[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Put marks in place of the values of some variables, there alone: `-e DEBUG` with the value 1 says nothing of other 1s."""
+    marks = {name: new_mark() for name in names if name in env}
+    return {name: marks.get(name, value) for name, value in env.items()}, marks
+
+
 def _become(rule: BecomeRule) -> dict[str, Any]:
     return {"Wanted": rule.wanted, "User": rule.user}
 
@@ -162,7 +174,8 @@ def _same_file(data: Mapping[str, Any]) -> Path:
     if (status.st_size, status.st_mtime_ns) != (data["Size"], data["Changed"]):
         raise UsageError(
             f"--stdin: {path} was changed since the run began",
-            hint="put the old file back, or start a new run for what is left: fleetctl run @pending:RUN",
+            hint="put the old file back, or start a new run for what is left: fleetctl run @pending:RUN\n"
+            "what was begun is followed by: fleetctl runs attach",
         )
     return path
 
