@@ -21,6 +21,10 @@ SCHEMAS: dict[str, tuple[str, str]] = {
     "settings": ("fleetctl.store.settings:settings_schema", "fleetctl.yaml"),
     "document": ("fleetctl.document.schema:schema", "documents/*.yaml"),
     "run-report": ("fleetctl.engine.report:run_schema", "report.json, and 'run --format json'"),
+    "inventory-report": (
+        "fleetctl.inventory.report:schema",
+        "'inventory list|show|query|export --format json'",
+    ),
     "compliance-report": (
         "fleetctl.compliance.report:schema",
         "reports/compliance/*.json, and 'patch scan --format json'",

@@ -96,7 +96,7 @@ def _conjunct(leaves: tuple[Node, ...], lookup: Lookup) -> dict[str, list[Item]]
     named = dict.fromkeys(leaf.type for leaf in leaves if isinstance(leaf, Condition))
     found: dict[str, list[Item]] = {}
     for name in named:
-        own = [leaf for leaf in leaves if not isinstance(leaf, Has) and types_of(leaf) == {name}]
+        own = [leaf for leaf in leaves if types_of(leaf) == {name} and not _has_own(leaf)]
         items = [item for item in lookup(name) or () if all(_fits(leaf, item) for leaf in own)]
         if not items:
             return None
@@ -121,6 +121,10 @@ def _about_item(leaf: Not, named: Mapping[str, None]) -> bool:
     )
 
 
+def _has_own(leaf: Node) -> bool:
+    return any(isinstance(node, Has) for node in _nodes(leaf))
+
+
 def _nodes(node: Node) -> Iterator[Node]:
     yield node
     if not isinstance(node, Condition):
@@ -138,7 +142,7 @@ def _fits(node: Node, item: Item) -> bool:
         case Not(part):
             return not _fits(part, item)
         case Has(_):
-            return True  # about an item of its own: `_conjunct` asks it
+            return True  # never met: `_conjunct` asks what holds one
         case Condition():
             return _holds(node, item)
 

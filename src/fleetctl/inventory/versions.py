@@ -70,7 +70,7 @@ def _key(manager: str) -> Callable[[str], Any]:
     if manager in known:
         return known[manager]
     # apk orders by rules of its own, which whoever asks it knows; rpm's are near to them.
-    return load(GROUP, manager)().version_key if manager in names(GROUP) else rpm_version_key  # type: ignore[no-any-return]
+    return load(GROUP, manager)().version_key if manager in names(GROUP) else rpm_version_key
 
 
 def _split_apk(text: str) -> tuple[str, str]:
