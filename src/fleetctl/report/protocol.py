@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
+from fleetctl.report.finding import Finding
+from fleetctl.report.page import Page
+
 __all__ = ["Case", "Report", "StoredText", "Telling"]
 
 _CHUNK = 1 << 18
@@ -71,6 +74,8 @@ class Telling:
         columns: csv header, in order.
         cases: verdicts for junit; empty where the result has none.
         title: of the whole.
+        page: for html; None: the rows as a table.
+        findings: for sarif; None where the result has none, also no empty list of them.
     """
 
     data: Any
@@ -78,6 +83,8 @@ class Telling:
     columns: Sequence[str]
     cases: Iterable[Case] = field(default_factory=tuple)
     title: str = "fleetctl"
+    page: Page | None = None
+    findings: Iterable[Finding] | None = None
 
 
 class Report(Protocol):
