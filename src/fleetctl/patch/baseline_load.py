@@ -187,17 +187,7 @@ def _odd(document: Document, baseline: Baseline) -> Iterator[Problem]:
         yield document.problem(
             "it asks for nothing: every host is compliant by it", hint="give it approval_rules"
         )
-    for name in ("approved_patches", "rejected_patches"):
-        for index, entry in enumerate(getattr(baseline, name)):
-            if _is_windows(entry) and system is not OperatingSystem.WINDOWS:
-                yield document.problem(f"{name}: '{entry}' matches nothing on {system.value}", (name, index))
-    rejected = {entry.casefold() for entry in baseline.rejected_patches}
-    for index, entry in enumerate(baseline.approved_patches):
-        if entry.casefold() in rejected:
-            yield document.problem(
-                f"approved_patches: '{entry}' is rejected too, and rejection wins",
-                ("approved_patches", index),
-            )
+    yield from _odd_patches(document, baseline)
     if baseline.sources:
         yield document.problem(
             "sources are only kept: hosts are patched from the repositories that they have",
@@ -205,6 +195,22 @@ def _odd(document: Document, baseline: Baseline) -> Iterator[Problem]:
             hint="put them on the hosts by other means",
             key=True,
         )
+
+
+def _odd_patches(document: Document, baseline: Baseline) -> Iterator[Problem]:
+    for name in ("approved_patches", "rejected_patches"):
+        for index, entry in enumerate(getattr(baseline, name)):
+            if _is_windows(entry) and baseline.operating_system is not OperatingSystem.WINDOWS:
+                yield document.problem(
+                    f"{name}: '{entry}' matches nothing on {baseline.operating_system.value}", (name, index)
+                )
+    rejected = {entry.casefold() for entry in baseline.rejected_patches}
+    for index, entry in enumerate(baseline.approved_patches):
+        if entry.casefold() in rejected:
+            yield document.problem(
+                f"approved_patches: '{entry}' is rejected too, and rejection wins",
+                ("approved_patches", index),
+            )
 
 
 def _is_windows(entry: str) -> bool:

@@ -46,7 +46,7 @@ _DEBIAN_WORDS: Final = {
     FilterKey.CLASSIFICATION: ("Security", "Other"),
     FilterKey.PRIORITY: ("Required", "Important", "Standard", "Optional", "Extra"),
 }
-_PLAIN_WORDS: Final = {FilterKey.CLASSIFICATION: ("Other",)}
+_PLAIN_WORDS: Final[dict[FilterKey, tuple[str, ...]]] = {FilterKey.CLASSIFICATION: ("Other",)}
 _WORDS: Final[dict[OperatingSystem, dict[FilterKey, tuple[str, ...]]]] = {
     **dict.fromkeys(_DEBIANS, _DEBIAN_WORDS),
     **dict.fromkeys(_PLAIN, _PLAIN_WORDS),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 from fleetctl.engine.task import Session
 from fleetctl.model import Become, Command, Host, Outcome, Reason, Status
@@ -15,9 +17,12 @@ from fleetctl.packages.model import PackageState
 from fleetctl.packages.protocol import PackageManager
 from fleetctl.patch.approval import Approval, FirstSeen, no_record
 from fleetctl.patch.baseline import Baseline
-from fleetctl.patch.defaults import BaselineChoice, default_baseline
+from fleetctl.patch.choose import Baselines, patch_group_of
+from fleetctl.patch.defaults import BaselineChoice, NoBaseline, default_baseline
 from fleetctl.patch.evaluate import PatchResult, evaluate
+from fleetctl.patch.first_seen import SeenBook, counts_dates
 from fleetctl.patch.result import host_data
+from fleetctl.store.first_seen import FirstSeenDates
 
 __all__ = ["DOCUMENT", "Look", "ScanTask"]
 
@@ -54,6 +59,7 @@ class ScanTask:
         refresh: bring the package lists up to date first: the one thing that a scan can write; it wants root.
         max_metadata_age: a host with package lists older than this has failed; None judges it, with a warning.
         first_seen: stands in for release dates.
+        seen: does the same from what other scans saw, and notes what this one sees; it comes before `first_seen`.
     """
 
     managers: tuple[PackageManager, ...] = field(default_factory=managers)
@@ -63,11 +69,32 @@ class ScanTask:
     refresh: bool = False
     max_metadata_age: timedelta | None = None
     first_seen: FirstSeen = no_record
+    seen: SeenBook | None = None
 
     @cached_property
     def script(self) -> str:
         """What is sent to each host."""
         return collect_script(self.managers, refresh=self.refresh)
+
+    def record(self) -> dict[str, Any]:
+        """Return how hosts are judged as data for `run.json`, so that a run that is resumed judges as it began."""
+        choice = {"Baselines": self.choose.record()} if isinstance(self.choose, Baselines) else {}
+        seen = {"FirstSeen": str(self.seen.dates.path.parent)} if self.seen else {}
+        return {"Become": self.become, **choice, **seen}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> ScanTask:
+        """Make it again.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is no such record.
+        """
+        folder = Path(record["FirstSeen"]) if "FirstSeen" in record else None
+        return cls(
+            become=record["Become"],
+            choose=Baselines.from_record(record["Baselines"]) if "Baselines" in record else default_baseline,
+            seen=SeenBook(FirstSeenDates(folder)) if folder is not None and folder.is_dir() else None,
+        )
 
     def on(self, host: Host) -> Command:
         """Return what would be sent to a host."""
@@ -98,7 +125,12 @@ class ScanTask:
         """Read and evaluate what a host has printed, and return all of it; see `judge`."""
         state = read_state(stdout, stderr, self.managers)
         errors = state.errors or ((too_old,) if (too_old := self._too_old(state)) is not None else ())
-        baseline = None if errors else self.choose(host, state.facts)
+        baseline = None
+        if not errors:
+            try:
+                baseline = self.choose(host, state.facts)
+            except NoBaseline as exc:
+                errors = (str(exc),)
         if not errors and baseline is None:
             system = state.facts.pretty_name or "this host"
             errors = (f"there is no patch baseline for {system}",)
@@ -113,7 +145,10 @@ class ScanTask:
 
     def _judged(self, state: PackageState, baseline: Baseline, outcome: Outcome, host: Host) -> Look:
         now = outcome.ended or datetime.now(UTC)
-        result = evaluate(state, baseline, now, first_seen=self.first_seen)
+        first_seen = self.seen.of(state, now) if self.seen else self.first_seen
+        result = evaluate(state, baseline, now, first_seen=first_seen)
+        if self.seen and self.seen.dates.trouble and counts_dates(baseline):
+            state = replace(state, warnings=(*state.warnings, self.seen.dates.trouble))
         mends = tuple(f"{fault.what}; mend it with: {fault.mend}" for fault in state.faults if fault.mend)
         state = replace(state, warnings=(*state.warnings, *mends))
         age = state.metadata_age_seconds
@@ -124,7 +159,7 @@ class ScanTask:
         data = host_data(
             state,
             result,
-            patch_group=host.patch_group,
+            patch_group=patch_group_of(host),
             started=outcome.started or now,
             ended=now,
             detail=self.detail,
@@ -164,6 +199,10 @@ _HINTS: Final = (
     (
         "cannot be told from",
         "choose a baseline that asks for every update (enable_non_security), or use the vendor's own repositories",
+    ),
+    (
+        "none of --baseline",
+        "name a baseline for that system too (--baseline may be repeated), or leave the host out with --exclude",
     ),
     ("no repository", "enable the vendor's repositories there, or register the host with its subscription"),
 )
