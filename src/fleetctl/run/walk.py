@@ -136,7 +136,7 @@ class Walk:
                 hint="" if exc.ended else STILL_RUNNING_HINT,
                 ends_all=not exc.ended,
             )
-        lost = exc.started and exc.reason is Reason.CONNECTION_LOST
+        lost = exc.started and exc.reason in (Reason.CONNECTION_LOST, Reason.JOB_LOST)
         return StepResult.of(
             step,
             started,
