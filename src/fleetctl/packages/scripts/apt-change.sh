@@ -1,70 +1,184 @@
 # What apt would change, and changing it. `apt_specs COMMAND ...` runs a command with what is wanted behind it.
-apt_place() { # who asks, what is broken, and how much is free where packages are kept and unpacked, in KiB
+apt_place() { # who asks, what cannot be written, and how much is free where packages are kept and unpacked, in KiB
     printf 'uid=%s\n' "$(id -u)"
-    for apt_path in /var/cache/apt/archives /usr /var/lib/dpkg; do
+    for apt_path in /var/cache/apt/archives / /usr /var/lib/dpkg; do
         [ -d "$apt_path" ] || continue
         df -Pk "$apt_path" | {
             read -r apt_line
             read -r apt_line apt_line apt_line apt_free apt_line apt_mount
             printf 'free=%s %s\n' "$apt_free" "$apt_mount"
+            [ "$apt_path" != /var/cache/apt/archives ] || printf 'archives=%s\n' "$apt_mount"
             if [ "$(id -u)" = 0 ] && [ ! -w "$apt_path" ]; then printf 'readonly=%s\n' "$apt_mount"; fi
         }
     done
 }
 
-apt_unfinished() { dpkg-query -W -f='${db:Status-Abbrev} ${binary:Package}\n' | sed -n '/^.[^nci] /p;/^...R/p'; }
+apt_can_write() { [ "$(id -u)" = 0 ] && [ -w /usr ] && [ -w /var/lib/dpkg ] && [ -w /var/cache/apt/archives ]; }
 
-# Whoever holds dpkg's lock right now: process and command line. Nothing that dpkg says of itself is the last word until it has ended.
+apt_has_open() { # PID FILE; of others' processes only root sees what they have open
+    [ -r "/proc/$1/fd" ] || return 0
+    for apt_fd in "/proc/$1"/fd/*; do
+        [ "$(readlink "$apt_fd")" != "$2" ] || return 0
+    done
+    return 1
+}
+
+# Who keeps apt or dpkg from working: PID USER FILE COMMAND. Nothing where nobody does, or where there is no /proc.
 apt_holder() {
-    for apt_lock in /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock; do
-        [ -e "$apt_lock" ] && [ -r /proc/locks ] || continue
-        apt_inode=$(ls -i "$apt_lock" | sed 's/^ *\([0-9]*\).*/\1/')
-        for apt_pid in $(sed -n "s/^[0-9]*: [A-Z]*  *[A-Z]*  *WRITE \([0-9][0-9]*\) [^ ]*:$apt_inode .*/\1/p" /proc/locks); do
+    [ -r /proc/locks ] || return 0
+    for apt_path in /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/cache/apt/archives/lock /var/lib/apt/lists/lock; do
+        apt_inode=$(stat -c %i "$apt_path" 2>/dev/null) || continue
+        for apt_pid in $(sed -n "s/^[0-9]*: POSIX  *[A-Z]*  *WRITE \([1-9][0-9]*\) [^ ]*:$apt_inode .*/\1/p" /proc/locks); do
             # Another file system may have a file of that number.
-            ls -l "/proc/$apt_pid/fd" 2>/dev/null | grep -qF -- "-> $apt_lock" || continue
-            printf '%s %s\n' "$apt_pid" "$(tr '\0\n' '  ' <"/proc/$apt_pid/cmdline")"
+            apt_has_open "$apt_pid" "$apt_path" || continue
+            printf '%s %s %s %s\n' "$apt_pid" "$(stat -c %U "/proc/$apt_pid" 2>/dev/null || echo '?')" "$apt_path" \
+                "$({ tr '\0\n' '  ' <"/proc/$apt_pid/cmdline"; } 2>/dev/null)"
             return 0
         done
     done
 }
 
-apt_list() { dpkg-query -W -f='${db:Status-Abbrev}\t${Package}\t${Architecture}\t${Version}\n' | sed -n 's/^.[^nc].\t//p' | sort; }
-
-apt_changed() {
-    apt_list >"$own/after" || return
-    comm -3 "$own/before" "$own/after"
+apt_clock() { # seconds that nobody sets back
+    if [ -r /proc/uptime ]; then
+        read -r apt_up _ </proc/uptime
+        echo "${apt_up%%.*}"
+    else
+        date +%s
+    fi
 }
 
-# Configuration files that came beside one that was changed on this host. ctime: dpkg keeps the times of the archive.
-apt_kept() {
-    find /etc -xdev -cnewer "$own/begun" \( -name '*.dpkg-dist' -o -name '*.ucf-dist' \) -print
+# The dpkg of an apt that was killed works on, and apt can wait only for some locks, and only since 1.9.11: so we wait ourselves.
+apt_wait() { # SECONDS
+    apt_begun=$(apt_clock) apt_waited=0 apt_told=
+    while apt_held=$(apt_holder) && [ -n "$apt_held" ]; do
+        [ "$apt_held" = "$apt_told" ] || printf 'holder=%s\n' "$apt_held"
+        apt_told=$apt_held apt_waited=$(($(apt_clock) - apt_begun))
+        if [ "$apt_waited" -ge "$1" ]; then
+            printf 'waited=%s\n' "$apt_waited"
+            return 75
+        fi
+        sleep 1
+    done
+    printf 'waited=%s\n' "$apt_waited"
 }
 
-# needrestart must neither ask nor restart anything by itself: fleetctl tells what runs old code, and reboots where it is told to.
-apt_install() { # SECONDS
-    DEBIAN_FRONTEND=noninteractive DEBIAN_PRIORITY=critical APT_LISTCHANGES_FRONTEND=none UCF_FORCE_CONFFOLD=1 \
-        NEEDRESTART_MODE=l NEEDRESTART_SUSPEND=fleetctl
-    export DEBIAN_FRONTEND DEBIAN_PRIORITY APT_LISTCHANGES_FRONTEND UCF_FORCE_CONFFOLD NEEDRESTART_MODE NEEDRESTART_SUSPEND
-    apt_specs apt-get -y -q -o Dpkg::Use-Pty=0 -o "DPkg::Lock::Timeout=$1" -o APT::Get::AutomaticRemove=false \
-        -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold --no-install-recommends install
+# What is not properly installed, as apt_installed tells it; while somebody is at work that is as it should be.
+apt_unfinished() {
+    apt_held=$(apt_holder)
+    if [ -n "$apt_held" ]; then
+        printf 'holder=%s\n' "$apt_held"
+        return 75
+    fi
+    apt_installed | LC_ALL=C sed "/$apt_tab.[inc] $apt_tab/d"
+    for apt_path in /var/lib/dpkg/updates/[0-9]*; do
+        [ ! -e "$apt_path" ] || printf 'journal=%s\n' "$apt_path"
+    done
+}
+apt_tab=$(printf '\t')
+
+apt_rehearse() {
+    apt_plan=$(apt_specs apt_quietly apt-get -q -s --no-install-recommends -o APT::Get::AutomaticRemove=false install)
+    apt_code=$?
+    printf '%s\n' "$apt_plan"
+    return "$apt_code"
+}
+
+apt_sizes() {
+    apt_specs apt_quietly apt-get -q --print-uris --no-install-recommends -o APT::Get::AutomaticRemove=false install
+}
+
+# What the repositories offer instead of what they do not.
+apt_offers() { apt_specs apt_without_versions apt_quietly apt-cache -q madison; }
+
+apt_without_versions() { # COMMAND ... SPEC...
+    for apt_word in "$@"; do
+        shift
+        set -- "$@" "${apt_word%%=*}"
+    done
+    "$@"
 }
 
 apt_simulate() {
     section apt-place apt_place
-    section apt-holder apt_holder
     section apt-unfinished apt_unfinished
-    section apt-simulate apt_specs apt_quietly apt-get -q -s --no-install-recommends -o APT::Get::AutomaticRemove=false install
-    # With --print-uris apt ends before it would fetch anything. (--assume-no does not: where apt sees nothing to ask, it installs.)
-    section apt-uris apt_specs apt_quietly apt-get -qq --print-uris --no-install-recommends -o APT::Get::AutomaticRemove=false install
+    section apt-simulate apt_rehearse
+    if [ "$section_code" = 0 ]; then
+        section apt-sizes apt_sizes
+    else
+        section apt-offers apt_offers
+    fi
+}
+
+apt_list() { dpkg-query -W -f='${Package}\t${Architecture}\t${Version}\t${db:Status-Abbrev}\n' | LC_ALL=C sed "/$apt_tab.[nc].\$/d"; }
+
+# Lines that are in one of two lists only: `-` was so before, `+` is so now. No temporary files: the disk may be full.
+apt_changed() {
+    {
+        printf '%s\n' "$apt_before" | sed 's/^/-/'
+        apt_list | sed 's/^/+/'
+    } | LC_ALL=C sort -k 1.2 | uniq -u -s 1
+}
+
+# Configuration files that came beside one that was changed on this host. ctime: dpkg keeps the times of the archive.
+apt_kept() {
+    find /etc -xdev \( -name '*.dpkg-dist' -o -name '*.ucf-dist' \) -newerct "@$apt_started" -print
+}
+
+# To name a package is to apt as good as asking for it: what had come along for others would never be removed with them again.
+apt_marks() {
+    apt_again= apt_native=$(dpkg --print-architecture)
+    for apt_name in $(apt_specs apt_without_versions printf '%s\n'); do
+        apt_name=${apt_name%":$apt_native"}
+        case "
+$apt_auto
+" in
+            *"
+$apt_name
+"*) apt_again="$apt_again $apt_name" ;;
+        esac
+    done
+    # shellcheck disable=SC2086 # names of packages
+    [ -z "$apt_again" ] || apt-mark -o DPkg::Lock::Timeout=60 auto $apt_again
+}
+
+# Without a terminal, its own included, nothing can wait for an answer. needrestart must neither ask nor restart anything by itself:
+# fleetctl tells what runs old code, and reboots where it is told to. A downgrade was asked for by its version, or it is none.
+apt_install() { # SECONDS
+    DEBIAN_FRONTEND=noninteractive DEBIAN_PRIORITY=critical APT_LISTCHANGES_FRONTEND=none APT_LISTBUGS_FRONTEND=none \
+        UCF_FORCE_CONFFOLD=1 NEEDRESTART_MODE=l NEEDRESTART_SUSPEND=fleetctl
+    export DEBIAN_FRONTEND DEBIAN_PRIORITY APT_LISTCHANGES_FRONTEND APT_LISTBUGS_FRONTEND UCF_FORCE_CONFFOLD \
+        NEEDRESTART_MODE NEEDRESTART_SUSPEND
+    apt_remove=
+    case "
+$apt_plan" in
+        *"
+Remv "* | *"
+Purg "*) ;;
+        *) apt_remove=--no-remove ;;
+    esac
+    apt_specs apt-get -y -q $apt_remove --allow-downgrades --no-install-recommends -o APT::Get::AutomaticRemove=false \
+        -o Dpkg::Use-Pty=0 -o "DPkg::Lock::Timeout=$1" -o APT::Keep-Downloaded-Packages=false \
+        -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold install 2>&1
 }
 
 apt_apply() { # SECONDS
+    cd / && umask 022
     section apt-place apt_place
+    apt_can_write || return 0
+    section apt-wait apt_wait "$1"
+    [ "$section_code" = 0 ] || return 0
     section apt-unfinished-before apt_unfinished
-    if own_folder && apt_list >"$own/before" && : >"$own/begun"; then
-        section apt-install apt_install "$1"
-        section apt-changed apt_changed
-        section apt-kept apt_kept
-        section apt-unfinished apt_unfinished
+    [ -z "$(apt_unfinished)" ] || return 0
+    section apt-simulate apt_rehearse
+    if [ "$section_code" != 0 ]; then
+        section apt-offers apt_offers
+        return 0
     fi
+    apt_before=$(apt_list) apt_auto=$(apt-mark showauto) apt_started=$(date +%s)
+    section apt-install apt_install "$(($1 - apt_waited))"
+    [ "$section_code" -lt 128 ] || section apt-orphan apt_wait 60
+    section apt-changed apt_changed
+    section apt-kept apt_kept
+    section apt-unfinished apt_unfinished
+    section apt-marks apt_marks
 }
