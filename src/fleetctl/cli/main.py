@@ -28,6 +28,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "copy": ("fleetctl.cli.copy:copy", "Push files to hosts, pull files from hosts."),
     "patch": ("fleetctl.cli.patch:patch", "Find out what hosts lack, and report compliance."),
     "inventory": ("fleetctl.cli.inventory:inventory", "Know what is on the hosts, and how it changed."),
+    "compliance": (
+        "fleetctl.cli.compliance:compliance",
+        "Hold hosts to policies; see who is compliant, and how it came to that.",
+    ),
     "document": ("fleetctl.cli.document:document", "Look at SSM documents, and check them."),
     "audit": ("fleetctl.cli.audit:audit", "Who ran what, when and where; prove that nobody changed it."),
     "schema": ("fleetctl.cli.schema:schema", "Print the JSON Schema of a file or report."),

@@ -10,7 +10,7 @@ import click
 
 from fleetctl.cli import complete
 from fleetctl.cli.app import App, FleetCommand, LazyGroup, pass_app
-from fleetctl.cli.options import WorkOptions, output_options, work_options, yes_option
+from fleetctl.cli.options import WorkOptions, baseline_option, output_options, work_options, yes_option
 from fleetctl.cli.verdict import show_verdict
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ Examples:
   fleetctl patch scan web --format json -o scan.json   for machines
   fleetctl patch plan web -o web.plan                  exactly what would be installed
   fleetctl patch install web.plan --waves 1,10%,100%   exactly that, one host first
+  fleetctl patch baseline list                         what hosts are judged by
 """
 
 SCAN_EPILOG = """\
@@ -39,6 +40,7 @@ build elsewhere hides it. Hosts that cannot be judged are listed with the reason
 Examples:
   fleetctl patch scan all
   fleetctl patch scan 'web,&env=prod' --become          also services that need a restart (needrestart wants root)
+  fleetctl patch scan web --baseline web-next           what another patch baseline would say
   fleetctl patch scan all --max-metadata-age 2          do not believe package lists older than two days
   fleetctl patch scan all --format junit -o patch.xml   as a CI step
   fleetctl run @noncompliant:last -- uname -a           go on with the hosts that are not compliant
@@ -55,6 +57,7 @@ VERBS: dict[str, tuple[str, str]] = {
         "Show exactly what would be installed; write it as a plan file.",
     ),
     "install": ("fleetctl.cli.patch_install:install", "Install a plan, reboot where needed, look again."),
+    "baseline": ("fleetctl.cli.baseline:baseline", "Look at patch baselines, check them, explain verdicts."),
 }
 
 
@@ -66,6 +69,7 @@ def patch() -> None:
 @patch.command(cls=FleetCommand, epilog=SCAN_EPILOG)
 @click.argument("targets", shell_complete=complete.targets)
 @click.option("-b", "--become/--no-become", default=None, help="Look as root, or as the login user.")
+@baseline_option
 @click.option(
     "--severity",
     multiple=True,
@@ -80,7 +84,7 @@ def patch() -> None:
     help="A host with older package lists cannot be judged.  [default: it is judged, with a warning after 7 days]",
 )
 @click.option("--comment", default="", metavar="TEXT", help="Free text for the record.")
-@output_options("table", "json", "jsonl", "yaml", "csv", "junit")
+@output_options("table", "json", "jsonl", "yaml", "csv", "junit", "html", "sarif")
 @work_options
 @yes_option
 @pass_app
@@ -89,18 +93,17 @@ def scan(app: App, /, targets: str, work: WorkOptions, **given: Any) -> None:
     fleet = app.fleet()
     fleet.reports_folder("compliance")  # before the scan: a report that cannot be kept is no use
     begun = time.monotonic()
-    result = _carry_out(app, fleet, _task(given), work=work, targets=targets, comment=given["comment"])
+    result = _carry_out(app, fleet, _task(fleet, given), work=work, targets=targets, comment=given["comment"])
     scanned = fleet.conclude_scan(result)
     show_verdict(app, scanned, given, seconds=time.monotonic() - begun)
 
 
-def _task(given: Mapping[str, Any]) -> ScanTask:
+def _task(fleet: Fleet, given: Mapping[str, Any]) -> ScanTask:
     from datetime import timedelta  # noqa: PLC0415
 
-    from fleetctl.patch.scan import ScanTask  # noqa: PLC0415
-
     days = given["max_metadata_age"]
-    return ScanTask(
+    return fleet.scan_task(
+        baseline=given["baseline"],
         become=given["become"],
         detail=given["detail"],
         max_metadata_age=timedelta(days=days) if days is not None else None,

@@ -20,6 +20,8 @@ SCHEMAS: dict[str, tuple[str, str]] = {
     "inventory": ("fleetctl.hosts.schema:schema", "inventories/*.yaml"),
     "settings": ("fleetctl.store.settings:settings_schema", "fleetctl.yaml"),
     "document": ("fleetctl.document.schema:schema", "documents/*.yaml"),
+    "policy": ("fleetctl.compliance.policy_form:schema", "policies/*.yaml"),
+    "baseline": ("fleetctl.patch.baseline_form:schema", "baselines/*.yaml"),
     "run-report": ("fleetctl.engine.report:run_schema", "report.json, and 'run --format json'"),
     "inventory-report": (
         "fleetctl.inventory.report:schema",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fleetctl.engine.order import RunResult
     from fleetctl.patch.conclude import Scanned
 
-__all__ = ["grouped", "show_verdict"]
+__all__ = ["grouped", "show_end", "show_verdict"]
 
 
 def show_verdict(app: App, scanned: Scanned, given: Mapping[str, Any], *, seconds: float) -> None:
@@ -32,10 +32,16 @@ def show_verdict(app: App, scanned: Scanned, given: Mapping[str, Any], *, second
         _show_tables(shown)
     else:
         from fleetctl.cli.output import write  # noqa: PLC0415
+        from fleetctl.compliance.history import trend  # noqa: PLC0415
         from fleetctl.patch.telling import tell_scan  # noqa: PLC0415
 
-        write(tell_scan(shown), "json" if given["format_"] == "table" else given["format_"], given["output"])
-    _show_end(app, scanned.run, scanned.report, path=scanned.path, seconds=seconds)
+        history = trend(scanned.path.parent, scanned.report) if given["format_"] == "html" else ()
+        write(
+            tell_scan(shown, history=history),
+            "json" if given["format_"] == "table" else given["format_"],
+            given["output"],
+        )
+    show_end(app, scanned.run, scanned.report, path=scanned.path, seconds=seconds)
     if scanned.exit_code:
         raise SystemExit(scanned.exit_code)
 
@@ -121,7 +127,7 @@ def _patch_row(item: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _show_end(app: App, result: RunResult, report: Mapping[str, Any], *, path: Path, seconds: float) -> None:
+def show_end(app: App, result: RunResult, report: Mapping[str, Any], *, path: Path, seconds: float) -> None:
     """Write to stderr what could not be judged and why, warnings, the count of verdicts, and where the report lies."""
     from fleetctl.cli.show import show_problems, show_summary  # noqa: PLC0415
 

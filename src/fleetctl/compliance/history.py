@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Standing", "kept_reports", "standing"]
+__all__ = ["Standing", "kept_reports", "standing", "trend"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,3 +80,19 @@ def _add(
     for item in items:
         if (key := (type_, item["ResourceId"])) in fresh:
             found.items[key].append(item)
+
+
+def trend(folder: Path, report: Mapping[str, Any], *, last: int = 60) -> list[Mapping[str, Any]]:
+    """Return kept reports of the same type, the oldest first, `report` itself the last.
+
+    Args:
+        folder: `.fleetctl/reports/compliance`.
+        report: the newest.
+        last: how many files to look at.
+    """
+    same = [
+        old
+        for old in kept_reports(folder, last=last)
+        if old["ComplianceType"] == report["ComplianceType"] and old["CommandId"] < report["CommandId"]
+    ]
+    return [*reversed(same), report]

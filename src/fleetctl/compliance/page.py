@@ -8,7 +8,7 @@ from typing import Any, Final
 from fleetctl.compliance.model import Severity
 from fleetctl.report.page import Bar, Detail, Page, Table, Tile, Tone
 
-__all__ = ["page_of"]
+__all__ = ["found_text", "page_of"]
 
 _MOST_REMEDIES: Final = 15
 _MOST_WORST: Final = 10
@@ -63,7 +63,7 @@ def _lead(report: Mapping[str, Any]) -> str:
     total = good + bad + dark
     if total and good == total:
         return "The host is compliant." if total == 1 else f"All {total} hosts are compliant."
-    told = f"{good} of {_hosts(total)} {'is' if good == 1 else 'are'} compliant"
+    told = f"{good} of {_hosts(total)} {'is' if 1 in {good, total} else 'are'} compliant"
     told += f", {bad} {'is' if bad == 1 else 'are'} not" if bad else ""
     return told + (f"; of {_hosts(dark)} it cannot be said." if dark else ".")
 
@@ -202,14 +202,15 @@ def _detail(host: Mapping[str, Any], items: Sequence[Mapping[str, Any]]) -> Deta
     summary = "; ".join(parts) or "compliant"
     order = ("NON_COMPLIANT", "UNKNOWN", "WAIVED", "COMPLIANT")
     ranked = sorted(items, key=lambda item: (order.index(item["Status"]), -Severity(item["Severity"]).rank))
-    rows = [(item["Status"], item["Severity"], item["Title"], _found(item)) for item in ranked]
+    rows = [(item["Status"], item["Severity"], item["Title"], found_text(item)) for item in ranked]
     table = Table(title="", header=("Status", "Severity", "Check", "Found"), rows=rows)
     return Detail(
         title=host["ResourceId"], summary=summary, tone=_TONES.get(host["Status"], "plain"), table=table
     )
 
 
-def _found(item: Mapping[str, Any]) -> str:
+def found_text(item: Mapping[str, Any]) -> str:
+    """Return what was found, in one line."""
     details = item["Details"]
     if "PatchState" in details:
         versions = [details[key] for key in ("InstalledVersion", "CandidateVersion") if key in details]

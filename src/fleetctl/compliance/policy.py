@@ -22,7 +22,7 @@ class Check:
         why: why it is wanted, for people.
         remedy: what to do where it is not so.
         refs: framework -> section (`cis` -> `5.2.10`).
-        where: the check in its file.
+        place: of the check: FILE:LINE, the file as the project names it.
     """
 
     id: str
@@ -32,7 +32,7 @@ class Check:
     why: str = ""
     remedy: str = ""
     refs: Mapping[str, str] = EMPTY
-    where: Where | None = None
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,8 +17,12 @@ __all__ = ["find_policies", "load_policy", "policy_files"]
 _SUFFIXES = (".yaml", ".yml", ".json")
 
 
-def load_policy(path: Path) -> Policy:
+def load_policy(path: Path, *, root: Path | None = None) -> Policy:
     """Read and check one policy.
+
+    Args:
+        path: its file.
+        root: of the project; reports name the file from there.
 
     Raises:
         NotFoundError: there is no such file.
@@ -44,7 +48,7 @@ def load_policy(path: Path) -> Policy:
                 why=item.why.strip(),
                 remedy=item.remedy.strip(),
                 refs=item.refs,
-                where=document.where(("checks", index)),
+                place=f"{_named(path, root)}:{document.where(('checks', index)).line}",
             )
             for index, item in enumerate(form.checks)
         ),
@@ -60,6 +64,11 @@ def load_policy(path: Path) -> Policy:
             for index, item in enumerate(form.waivers)
         ),
     )
+
+
+def _named(path: Path, root: Path | None) -> str:
+    absolute = path.absolute()
+    return str(absolute.relative_to(root)) if root and absolute.is_relative_to(root) else str(path)
 
 
 def policy_files(root: Path | None) -> list[Path]:
@@ -80,7 +89,7 @@ def find_policies(names: Sequence[str], root: Path | None) -> tuple[Policy, ...]
     files = [Path(name) for name in names if _is_file(name)]
     wanted = [name for name in names if not _is_file(name)]
     if wanted or not names:
-        own = _load_all(policy_files(root))
+        own = _load_all(policy_files(root), root=root)
         if not own and not wanted:
             hint = "write one as policies/NAME.yaml; see docs/reference/policies.md"
             raise NotFoundError("this project has no policies", hint=hint)
@@ -90,7 +99,7 @@ def find_policies(names: Sequence[str], root: Path | None) -> tuple[Policy, ...]
         chosen = [known[name] for name in dict.fromkeys(wanted)] or own
     else:
         chosen = []
-    found = [*chosen, *_load_all(files)]
+    found = [*chosen, *_load_all(files, root=root)]
     _stop_at_equal_names(found)
     return tuple(found)
 
@@ -99,12 +108,12 @@ def _is_file(name: str) -> bool:
     return "/" in name or name.lower().endswith(_SUFFIXES)
 
 
-def _load_all(paths: Iterable[Path]) -> list[Policy]:
+def _load_all(paths: Iterable[Path], *, root: Path | None) -> list[Policy]:
     found: list[Policy] = []
     problems: list[Problem] = []
     for path in paths:
         try:
-            found.append(load_policy(path))
+            found.append(load_policy(path, root=root))
         except ProblemsError as exc:
             problems += exc.problems
         except NotFoundError:

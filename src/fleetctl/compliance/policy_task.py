@@ -165,7 +165,7 @@ def _item(
         "Why": check.why,
         "Remedy": check.remedy,
         "References": dict(check.refs),
-        "Source": f"{check.where.file}:{check.where.line}" if check.where else "",
+        "Source": check.place,
     }
     if verdict.standing is Standing.NON_COMPLIANT and (waivers := bound.waivers(check, host)):
         waiver = waivers[0]

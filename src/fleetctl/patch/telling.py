@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from fleetctl.compliance.page import page_of
+from fleetctl.compliance.telling import findings_of
 from fleetctl.report.protocol import Case, Telling
 
 __all__ = ["COLUMNS", "tell_scan"]
@@ -29,11 +31,12 @@ COLUMNS = (
 )
 
 
-def tell_scan(report: Mapping[str, Any]) -> Telling:
+def tell_scan(report: Mapping[str, Any], *, history: Sequence[Mapping[str, Any]] = ()) -> Telling:
     """Tell a compliance report of patches: rows are patches, and every host has at least one row.
 
     Args:
         report: as `compliance.report.report_json` makes it.
+        history: earlier reports, the oldest first, for the trend of a page.
     """
     return Telling(
         data=report,
@@ -41,6 +44,8 @@ def tell_scan(report: Mapping[str, Any]) -> Telling:
         columns=COLUMNS,
         cases=list(_cases(report)),
         title=f"fleetctl patch scan {report['CommandId']}",
+        page=page_of(report, history=history),
+        findings=list(findings_of(report)),
     )
 
 

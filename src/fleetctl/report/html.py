@@ -22,6 +22,7 @@ __all__ = ["Html"]
 _UNSEEN: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
 )
+_NUMBER: Final = re.compile(r"[0-9]+|[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TONES: Final = {
     "COMPLIANT": "good",
     "NON_COMPLIANT": "bad",
@@ -31,7 +32,11 @@ _TONES: Final = {
     "CRITICAL": "bad",
     "HIGH": "bad",
     "MEDIUM": "warn",
+    "LOW": "plain",
+    "INFORMATIONAL": "plain",
+    "UNSPECIFIED": "plain",
 }
+_FEWEST: Final = 24  # bars for which there is room: two reports are no two walls
 _HIGH: Final = 60  # units of a bar of all hosts
 
 
@@ -84,7 +89,7 @@ def _trend(bars: Sequence[Bar]) -> Iterator[str]:
     """Draw bars as SVG: it needs no script, and prints."""
     most = max((sum(count for _, count, _ in bar.parts) for bar in bars), default=0) or 1
     legend = "".join(f'<span class="key {tone}">{_safe(name)}</span>' for name, _, tone in bars[-1].parts)
-    width = len(bars) * 10
+    width = max(len(bars), _FEWEST) * 10
     yield f"<section><h2>Trend</h2>\n<p class='legend'>{legend}</p>\n"
     yield (
         f'<svg class="trend" viewBox="0 0 {width} {_HIGH}" preserveAspectRatio="none" role="img" '
@@ -100,7 +105,7 @@ def _trend(bars: Sequence[Bar]) -> Iterator[str]:
             yield f'<rect class="{tone}" x="{number * 10 + 1}" y="{top:.2f}" width="8" height="{height:.2f}"/>'
         yield "</g>"
     first, last = _safe(bars[0].label), _safe(bars[-1].label)
-    yield f'</svg>\n<p class="axis"><span>{first}</span><span>{last}</span></p></section>\n'
+    yield f'</svg>\n<p class="axis">{len(bars)} reports, from {first} to {last} UTC</p></section>\n'
 
 
 def _table(table: Table) -> Iterator[str]:
@@ -117,7 +122,7 @@ def _table(table: Table) -> Iterator[str]:
 def _cell(text: str) -> str:
     if tone := _TONES.get(text):
         return f'<td><span class="badge {tone}">{_safe(text.replace("_", " ").lower())}</span></td>'
-    return f'<td class="number">{_safe(text)}</td>' if text.isdecimal() else f"<td>{_safe(text)}</td>"
+    return f'<td class="number">{_safe(text)}</td>' if _NUMBER.fullmatch(text) else f"<td>{_safe(text)}</td>"
 
 
 def _detail(detail: Detail) -> Iterator[str]:
