@@ -14,7 +14,7 @@ from fleetctl.cli.app import App
 if TYPE_CHECKING:
     from fleetctl.fleet import Fleet
 
-__all__ = ["documents", "runs", "targets"]
+__all__ = ["baselines", "documents", "hosts", "runs", "targets"]
 
 _NEWEST = 50
 
@@ -59,6 +59,20 @@ def _documents(fleet: Fleet) -> Iterable[str]:
     return [found.name for found in listed(fleet.project.root)]
 
 
+def _baselines(fleet: Fleet) -> Iterable[str]:
+    from fleetctl.patch.baseline_load import load_baselines  # noqa: PLC0415
+    from fleetctl.patch.defaults import BUILT_IN  # noqa: PLC0415
+
+    yield from (built_in.name for built_in in BUILT_IN.values())
+    yield from (item.baseline.name for item in load_baselines(fleet.project.folder("baselines")))
+
+
+def _hosts(fleet: Fleet) -> Iterable[str]:
+    return list(fleet.inventory.hosts)
+
+
 targets = _completer(_targets, list_of=True)
 runs = _completer(_runs)
 documents = _completer(_documents)
+baselines = _completer(_baselines)
+hosts = _completer(_hosts)

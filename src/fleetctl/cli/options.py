@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from fleetctl.model import Host
     from fleetctl.transport.protocol import TransportOptions
 
-__all__ = ["WorkOptions", "output_options", "selection_options", "work_options", "yes_option"]
+__all__ = [
+    "WorkOptions",
+    "baseline_option",
+    "output_options",
+    "selection_options",
+    "work_options",
+    "yes_option",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -284,3 +291,13 @@ def yes_option(function: F) -> F:
     return click.option("-y", "--yes", is_flag=True, help="Do not ask; needed where there is no terminal.")(
         function
     )
+
+
+def baseline_option(function: F) -> F:
+    """Add `--baseline`; the command gets `baseline`, a tuple of names and files, as `Fleet.scan_task` takes it."""
+    return click.option(
+        "--baseline",
+        multiple=True,
+        metavar="NAME|FILE",
+        help="Judge by this patch baseline, whatever patch groups and defaults say; may be repeated, once for each system.",
+    )(function)

@@ -55,12 +55,14 @@ class Trace:
     Attributes:
         by: as in `Decision`; also `global_filters`.
         decision: what it says; None where it says nothing.
+        entry: of a list of patches, the one that names it.
         why_not: why it says nothing, as the end of a sentence that begins with its name.
     """
 
     by: str
     decision: Decision | None = None
     why_not: str = ""
+    entry: str = ""
 
 
 FirstSeen: TypeAlias = Callable[[Candidate], datetime | None]
@@ -122,12 +124,12 @@ class Approval:
 
     def trace(self, candidate: Candidate) -> list[Trace]:
         """Return what each part of the baseline says about a version, in the order in which they count; `decide` says which one won."""
-        if self._rejected.names(candidate):
-            return [Trace("rejected_patches", _REJECTED)]
+        if entry := self._rejected.entry(candidate):
+            return [Trace("rejected_patches", _REJECTED, entry=entry)]
         told = []
-        if self._approved.names(candidate):
+        if entry := self._approved.entry(candidate):
             decision = self.decide(candidate) if self._explicit(candidate) else None
-            told.append(Trace("approved_patches", decision, "" if decision else _NOT_ANNOUNCED))
+            told.append(Trace("approved_patches", decision, "" if decision else _NOT_ANNOUNCED, entry))
         if wrong := self._first_miss(self._global, self.baseline.global_filters, candidate):
             return [*told, Trace("global_filters", why_not=f"leave it out: {wrong}")]
         return told + [
@@ -213,7 +215,8 @@ class _List:
     """`approved_patches` or `rejected_patches`, ready to be asked: what has no wildcard is looked up, not searched for."""
 
     def __init__(self, entries: Iterable[str]) -> None:
-        folded = [entry.casefold() for entry in entries]
+        self._entries = tuple(entries)
+        folded = [entry.casefold() for entry in self._entries]
         self._exact = frozenset(entry for entry in folded if not _WILD.search(entry))
         self._globs = _any_of(entry for entry in folded if _WILD.search(entry))
 
@@ -225,3 +228,7 @@ class _List:
         if not self._exact.isdisjoint(names):
             return True
         return self._globs is not None and any(self._globs.match(name) for name in names)
+
+    def entry(self, candidate: Candidate) -> str:
+        """Return the first entry that names it; empty if none does."""
+        return next((entry for entry in self._entries if _List([entry]).names(candidate)), "")
