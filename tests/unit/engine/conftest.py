@@ -168,6 +168,8 @@ async def fan_out(
         ledger=ledger,
         audience=Audience([events.append, *observers]),
         filters=more.pop("filters", None),
+        detached=more.pop("detached", False),
+        begin=more.pop("begin", True),
     )
     run = FanOut(
         terms=terms,
