@@ -65,7 +65,7 @@ def apt_waiting(sections: Sections) -> list[Trouble]:
     """Tell who kept the locks for longer than was waited."""
     section = sections["apt-wait"]
     waited = re.findall(r"^waited=(\d+)$", section.text, re.MULTILINE)
-    return _held(section, f"still after {waited[-1]} s" if waited else "to the end")
+    return _held(section, f"still after {waited[-1]} s of waiting" if waited else "to the end of the wait")
 
 
 def apt_busy(section: Section) -> list[Trouble]:
@@ -79,7 +79,7 @@ def _held(section: Section, end: str) -> list[Trouble]:
         return []
     pid, user, path, command = holders[-1]
     called = f" ({command.strip()[:200]})" if command.strip() else ""
-    message = f"{path} was held by process {pid}{called} of {user}, {end}"
+    message = f"{path} is held by process {pid}{called} of {user}, {end}"
     return [Trouble(kind=TroubleKind.LOCKED, message=message)]
 
 

@@ -89,7 +89,7 @@ def _gone(text: str, offers: Section) -> Iterator[Trouble]:
 def _locked(text: str) -> Iterator[Trouble]:
     if holders := _LOCK.findall(text):
         path, pid, command = holders[-1]
-        message = f"{path} was held by process {pid} ({command}), which was quicker than this"
+        message = f"{path} is held by process {pid} ({command}), which was quicker"
         yield Trouble(kind=TroubleKind.LOCKED, message=message)
     elif "Could not get lock" in text or "Unable to acquire the dpkg" in text:
         yield Trouble(kind=TroubleKind.LOCKED, message="another process holds the locks of apt and dpkg")

@@ -49,7 +49,7 @@ apt_clock() { # seconds that nobody sets back
 
 # The dpkg of an apt that was killed works on, and apt can wait only for some locks, and only since 1.9.11: so we wait ourselves.
 apt_wait() { # SECONDS
-    apt_begun=$(apt_clock) apt_waited=0 apt_told=
+    apt_begun=$(apt_clock) apt_waited=0 apt_told=''
     while apt_held=$(apt_holder) && [ -n "$apt_held" ]; do
         [ "$apt_held" = "$apt_told" ] || printf 'holder=%s\n' "$apt_held"
         apt_told=$apt_held apt_waited=$(($(apt_clock) - apt_begun))
@@ -126,7 +126,8 @@ apt_kept() {
 
 # To name a package is to apt as good as asking for it: what had come along for others would never be removed with them again.
 apt_marks() {
-    apt_again= apt_native=$(dpkg --print-architecture)
+    apt_again=''
+    apt_native=$(dpkg --print-architecture)
     for apt_name in $(apt_specs apt_without_versions printf '%s\n'); do
         apt_name=${apt_name%":$apt_native"}
         case "
@@ -148,7 +149,7 @@ apt_install() { # SECONDS
         UCF_FORCE_CONFFOLD=1 NEEDRESTART_MODE=l NEEDRESTART_SUSPEND=fleetctl
     export DEBIAN_FRONTEND DEBIAN_PRIORITY APT_LISTCHANGES_FRONTEND APT_LISTBUGS_FRONTEND UCF_FORCE_CONFFOLD \
         NEEDRESTART_MODE NEEDRESTART_SUSPEND
-    apt_remove=
+    apt_remove=''
     case "
 $apt_plan" in
         *"
