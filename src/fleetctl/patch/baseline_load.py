@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,6 +30,7 @@ class Declared:
         patch_groups: hosts of these groups get it.
         default: whether hosts of its system in no group that has a baseline get it.
         where: its `name`, or its file.
+        places: where each patch group stands, and (under the empty name) the key `default`.
         warnings: what is probably not meant.
     """
 
@@ -37,6 +38,7 @@ class Declared:
     patch_groups: tuple[str, ...] = ()
     default: bool = False
     where: Where
+    places: Mapping[str, Where] = field(default_factory=dict)
     warnings: tuple[Problem, ...] = ()
 
 
@@ -112,6 +114,10 @@ def _load(path: Path) -> Declared | None:
         patch_groups=tuple(form.patch_groups),
         default=form.default,
         where=document.where(("name",)) if form.name else Where(str(path)),
+        places={
+            **{g: document.where(("patch_groups", i)) for i, g in enumerate(form.patch_groups)},
+            "": document.where(("default",), key=True),
+        },
         warnings=tuple(_odd(document, baseline)),
     )
 
@@ -235,8 +241,9 @@ def _contradictions(declared: Sequence[Declared]) -> Iterator[Problem]:
             first = claimed.setdefault((claim, baseline.operating_system), item)
             if first is not item:
                 what = f"the {told} of {baseline.operating_system.value} has two baselines"
+                place = first.places.get(claim, first.where)
                 yield Problem(
-                    f"{what}: '{baseline.name}' here, '{first.baseline.name}' at {first.where}",
-                    item.where,
+                    f"{what}: '{baseline.name}' here, '{first.baseline.name}' at {place}",
+                    item.places.get(claim, item.where),
                     "take it out of one of them",
                 )

@@ -31,6 +31,8 @@ def paragraph(told: Explanation) -> str:
     held = told.patch.update.held if told.patch.update else ""
     if patch.state is PatchState.MISSING and held:
         sentences.append(f"It is {patch.note}; a plan leaves it out until that is lifted there")
+    elif held and patch.state is PatchState.AVAILABLE_SECURITY_UPDATE:
+        sentences.append(f"On the host it is kept back too ({held})")
     elif patch.note and patch.state in {PatchState.MISSING, PatchState.FAILED}:
         sentences.append(f"On the host: {patch.note}")
     elif patch.note and patch.state is PatchState.INSTALLED_PENDING_REBOOT:
