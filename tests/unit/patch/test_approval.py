@@ -158,7 +158,10 @@ def test_of_several_rules_approval_wins_and_then_the_graver_level(make):
         ("scientific", ("rhel", "fedora"), "AWS-RedHatDefaultPatchBaseline"),
         ("amzn", ("fedora",), "AWS-AmazonLinux2023DefaultPatchBaseline"),
         ("opensuse-leap", ("suse", "opensuse"), "AWS-SuseDefaultPatchBaseline"),
-        ("arch", (), None),
+        ("arch", (), "FleetctlArchLinuxDefaultPatchBaseline"),
+        ("alpine", (), "FleetctlAlpineLinuxDefaultPatchBaseline"),
+        ("manjaro", ("arch",), "FleetctlArchLinuxDefaultPatchBaseline"),
+        ("gentoo", (), None),
     ],
 )
 def test_the_predefined_baselines_answer_to_ssm_s_names(os_id, like, name):
