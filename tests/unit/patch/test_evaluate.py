@@ -140,7 +140,7 @@ def test_a_rejected_package_is_judged_by_the_action(make, action, state, status)
     assert result.status.value == status
 
 
-@pytest.mark.parametrize("verdict", list(ComplianceStatus))
+@pytest.mark.parametrize("verdict", [ComplianceStatus.COMPLIANT, ComplianceStatus.NON_COMPLIANT])
 def test_a_security_update_that_is_not_approved_counts_as_the_baseline_says(make, verdict):
     baseline = Baseline(
         name="none",
