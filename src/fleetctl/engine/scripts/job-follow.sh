@@ -55,6 +55,10 @@ prepare() {
 	done
 }
 
+# Whether anybody still listens. A start whose controller was lost must not come late: another controller may have followed the same job to
+# its end and cleared it away, and then nothing here would tell that it ran. In a shell of its own: the job must not inherit the trap.
+listened() { (trap '' PIPE && echo K); }
+
 launch() {
 	for piece in "$@"; do printf %s "$piece"; done >"$d/in.$nonce" || unusable full "$base"
 	cat >>"$d/in.$nonce"
@@ -65,6 +69,10 @@ launch() {
 	fi
 	printf '%s\n' "$supervisor" >"$d/supervise.$nonce" && mv -f "$d/supervise.$nonce" "$d/supervise" || unusable full "$base"
 	sh=$(command -v sh) env=$(command -v env)
+	if ! listened; then
+		rm -f "$d/in.$nonce"
+		exit 1
+	fi
 	systemd || plainly
 	waited=0
 	while [ ! -e "$d/claimed" ] && [ "$waited" -lt 400 ]; do
@@ -189,6 +197,7 @@ none | open)
 		say "L missing"
 		exit 0
 	fi
+	listened || exit 1
 	launching=yes
 	prepare
 	launch "$@"
