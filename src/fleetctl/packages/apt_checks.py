@@ -109,9 +109,8 @@ def apt_refusals(text: str) -> list[Trouble]:
     """Tell what a rehearsal would do that is never done: change what is held, remove what the system cannot be without."""
     found: list[Trouble] = []
     if held := listed(text, "The following held packages will be changed:"):
-        message = f"held on the host, and so never changed: {', '.join(held)}"
-        mend = f"apt-mark unhold {' '.join(held)}"
-        found.append(Trouble(kind=TroubleKind.DEPENDENCIES, message=message, mend=mend, packages=held))
+        message = f"held on the host (apt-mark hold), and so never changed: {', '.join(held)}"
+        found.append(Trouble(kind=TroubleKind.DEPENDENCIES, message=message, packages=held))
     if lost := listed(text, "WARNING: The following essential packages will be removed."):
         message = f"it would remove packages that the system cannot be without: {', '.join(lost)}"
         found.append(Trouble(kind=TroubleKind.DEPENDENCIES, message=message, packages=lost))

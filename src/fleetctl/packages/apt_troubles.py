@@ -24,6 +24,8 @@ _DPKG: Final = re.compile(
 _SPACE: Final = re.compile(
     r"You don't have enough free space in (\S+?)\.?$|No space left on device", re.MULTILINE
 )
+_NO_ROOM: Final = "No space left on device"
+_NO_WRITING: Final = "Read-only file system"
 _SIGNATURE: Final = re.compile(
     r"^.*(?:There were unauthenticated packages|cannot be authenticated|NO_PUBKEY|EXPKEYSIG|BADSIG|is not signed).*$",
     re.MULTILINE,
@@ -81,7 +83,7 @@ def _gone(text: str, offers: Section) -> Iterator[Trouble]:
         yield Trouble(
             kind=TroubleKind.GONE,
             message=f"{what} (any more); there is {there}" if there else what,
-            mend=_REFRESH,
+            mend="" if there else _REFRESH,
             packages=(plain,),
         )
 
@@ -98,23 +100,32 @@ def _locked(text: str) -> Iterator[Trouble]:
 def _no_space(text: str) -> Iterator[Trouble]:
     if found := _SPACE.search(text):
         where = f" in {found[1]}" if found[1] else f": {_line(text, found)}"
+        names = [name for name, why in _DPKG.findall(text) if _NO_ROOM in why]
         yield Trouble(
-            kind=TroubleKind.DISK_FULL, message=f"there is not enough free space{where}", mend="apt-get clean"
+            kind=TroubleKind.DISK_FULL,
+            message=f"there is not enough free space{where}",
+            mend="apt-get clean",
+            packages=tuple(dict.fromkeys(map(_name, names))),
         )
 
 
 def _read_only(text: str) -> Iterator[Trouble]:
-    if found := re.search(r"Read-only file system", text):
+    if found := re.search(_NO_WRITING, text):
         message = f"a file system is mounted read-only: {_line(text, found)}"
         yield Trouble(kind=TroubleKind.READ_ONLY, message=message)
+
+
+def _name(told: str) -> str:
+    """Return the package that dpkg names by its own name or by its file."""
+    return told.rpartition("/")[2].partition("_")[0].partition(":")[0]
 
 
 def _packages(text: str) -> Iterator[Trouble]:
     """Tell of each package that dpkg could not bring to its end."""
     seen: set[str] = set()
     for found in _DPKG.finditer(text):
-        name = found[1].rpartition("/")[2].partition("_")[0].partition(":")[0]
-        if name in seen or re.search("No space left|Read-only file system", found[2]):
+        name = _name(found[1])
+        if name in seen or _NO_ROOM in found[2] or _NO_WRITING in found[2]:
             continue
         seen.add(name)
         kind, message = TroubleKind.OTHER, f"{name}: {found[2]}"
