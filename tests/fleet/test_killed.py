@@ -7,13 +7,10 @@ audit log that one moment left behind are what the next one begins with.
 
 from __future__ import annotations
 
-import json
-import os
 import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -24,23 +21,19 @@ from typing import Any
 import pytest
 from lab.many import ManyHosts
 from lab.processes import until
+from lab.program import PATIENCE, Done, Program, ended, program_in
 from lab.project import write_project
 
-PROGRAM = Path(sys.executable).with_name("fleetctl")
 HOSTS = 100
 LOCAL = 'defaults: {transport: local}\ngroups: {all-here: {hosts: {"many-[001-100]": {}}}}\n'
 # Moments a group, groups: 200 moments in all. A detached job costs a host's shell a hundred processes, a plain command two.
 GROUPS = {
-    "local-plain": (15, 8),
-    "local-detached": (6, 10),
+    "local-plain": (20, 7),
+    "local-detached": (5, 8),
     "sshd-plain": (6, 2),
     "sshd-detached": (4, 2),
 }
 assert sum(moments * groups for moments, groups in GROUPS.values()) == 200
-# A controller is given up, as one that hangs, after this many seconds.
-PATIENCE = 240
-
-Report = dict[str, Any]
 
 
 @dataclass(kw_only=True)
@@ -53,32 +46,15 @@ class Trial:
         length: seconds from the first sight of a run to the controller's end, when nobody kills it.
     """
 
-    folder: Path
+    program: Program
     work: Path
     reach: tuple[str, ...]
     detached: bool
-    env: dict[str, str]
     length: float = 0.0
     number: int = field(default=0, init=False)
 
-    @property
-    def runs(self) -> Path:
-        return self.folder / "state" / "runs"
-
-    def ids(self) -> set[str]:
-        return {path.name for path in self.runs.iterdir()} if self.runs.exists() else set()
-
-    def fleetctl(self, *args: str) -> subprocess.Popen[str]:
-        argv = [str(PROGRAM), "-q", "--state", str(self.folder / "state"), *args]
-        return subprocess.Popen(
-            argv,
-            env=self.env,
-            cwd=self.folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    def start(self, *args: str) -> subprocess.Popen[str]:
+        return self.program.start("-q", *args)
 
     def begin(self) -> subprocess.Popen[str]:
         """Start a run in which every host leaves a line in a file that is named as the host."""
@@ -89,7 +65,7 @@ class Trial:
         how = ("--detach",) if self.detached else ()
         limits = ("--max-concurrency", "40", "--connect-timeout", "120")
         line = f'echo done >>"{done}/$FLEETCTL_HOST"; echo out of "$FLEETCTL_HOST"'
-        return self.fleetctl("run", "all", *self.reach, *how, *limits, "--", line)
+        return self.start("run", "all", *self.reach, *how, *limits, "--", line)
 
     def done(self) -> Counter[str]:
         """How often each host has done the command of the latest run."""
@@ -101,19 +77,13 @@ class Trial:
         return [str(path) for path in Path("/var/tmp").glob(f"fleetctl-*/*{run_id}*")]
 
 
-def ended(controller: subprocess.Popen[str]) -> tuple[int, str]:
-    _, said = controller.communicate(timeout=PATIENCE)
-    return controller.returncode, said
-
-
-def kill(controller: subprocess.Popen[str], *, after: float) -> tuple[int, str]:
+def kill(controller: subprocess.Popen[str], *, after: float) -> Done:
     """Kill a controller, unless it ends before that."""
     try:
-        _, said = controller.communicate(timeout=after)
+        return ended(controller, seconds=after)
     except subprocess.TimeoutExpired:
         controller.kill()
-        _, said = controller.communicate()
-    return controller.returncode, said
+        return ended(controller)
 
 
 def new_run(trial: Trial, controller: subprocess.Popen[str], *, before: set[str]) -> str:
@@ -121,10 +91,10 @@ def new_run(trial: Trial, controller: subprocess.Popen[str], *, before: set[str]
 
     def seen() -> bool:
         assert controller.poll() is None, controller.communicate()[1]
-        return bool(trial.ids() - before)
+        return bool(trial.program.ids() - before)
 
     until(seen, seconds=PATIENCE, what="the run has a folder")
-    (run_id,) = trial.ids() - before
+    (run_id,) = trial.program.ids() - before
     return run_id
 
 
@@ -133,16 +103,16 @@ def unkilled(trial: Trial) -> float:
     controller = trial.begin()
     run_id = new_run(trial, controller, before=set())
     began = time.monotonic()
-    code, said = ended(controller)
+    done = ended(controller)
     length = time.monotonic() - began
-    assert code == 0, said
+    assert done.code == 0, done.stderr
     check(trial, run_id)
     return length
 
 
 def check(trial: Trial, run_id: str) -> None:
     """Hold what a run's report says against what the hosts did."""
-    report: Report = json.loads((trial.runs / run_id / "report.json").read_bytes())
+    report = trial.program.report(run_id)
     statuses = {item["InstanceId"]: item["Status"] for item in report["Invocations"]}
     done = trial.done()
     assert len(report["Invocations"]) == len(statuses) == HOSTS
@@ -158,40 +128,39 @@ def check(trial: Trial, run_id: str) -> None:
         assert set(statuses.values()) <= {"Success", "Unknown"}, report["Counts"]
     for host, status in statuses.items():
         if status == "Success":
-            assert (trial.runs / run_id / "out" / host / "stdout").read_text() == f"out of {host}\n"
+            assert (trial.program.runs / run_id / "out" / host / "stdout").read_text() == f"out of {host}\n"
 
 
-def carry_on(trial: Trial, run_id: str, chance: random.Random) -> str:
-    """Resume a run until it has ended, and say how; kill who resumes it one time in four."""
+def carry_on(trial: Trial, run_id: str, chance: random.Random) -> None:
+    """Resume a run until it has ended; kill who resumes it one time in four."""
     for _ in range(10):
-        controller = trial.fleetctl("runs", "resume", run_id)
+        controller = trial.start("runs", "resume", run_id)
         if chance.random() < 0.25:
-            code, said = kill(controller, after=chance.uniform(0.1, 0.5 + trial.length))
-            if code == -signal.SIGKILL:
+            done = kill(controller, after=chance.uniform(0.1, 0.5 + trial.length))
+            if done.code == -signal.SIGKILL:
                 continue
         else:
-            code, said = ended(controller)
-        if code == 2 and "nothing is left to resume" in said:
-            return "ended"
-        report: Report = json.loads((trial.runs / run_id / "report.json").read_bytes())
-        assert code == (3 if report["Counts"].get("Unknown") else 0), said
-        return "resumed"
+            done = ended(controller)
+        if done.code == 2 and "nothing is left to resume" in done.stderr:
+            return
+        unknown = trial.program.report(run_id)["Counts"].get("Unknown")
+        assert done.code == (3 if unknown else 0), done.stderr
+        return
     pytest.fail("resumed ten times, and killed each time")
 
 
-def one_moment(trial: Trial, chance: random.Random) -> str:
+def one_moment(trial: Trial, chance: random.Random) -> None:
     """Kill a run at a random moment, carry on with it, and look at what it did."""
-    before = trial.ids()
+    before = trial.program.ids()
     controller = trial.begin()
     run_id = new_run(trial, controller, before=before)
     kill(controller, after=chance.uniform(0, trial.length))
-    if not (trial.runs / run_id / "run.json").exists():
+    if not (trial.program.runs / run_id / "run.json").exists():
         assert not trial.done()  # there was no order yet
-        shutil.rmtree(trial.runs / run_id)
-        return "nothing"
-    how = carry_on(trial, run_id, chance)
+        shutil.rmtree(trial.program.runs / run_id)
+        return
+    carry_on(trial, run_id, chance)
     check(trial, run_id)
-    return how
 
 
 @pytest.fixture(scope="module")
@@ -201,33 +170,31 @@ def lengths() -> dict[str, float]:
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    env = {
-        name: value for name, value in os.environ.items() if not name.startswith(("FLEETCTL", "SSH_", "XDG_"))
-    }
-    return {**env, "HOME": str(tmp_path), "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"}
+def program(tmp_path: Path) -> Iterator[Program]:
+    with program_in(tmp_path) as made:
+        yield made
 
 
 @pytest.fixture
-def local(tmp_path: Path, environment: dict[str, str]) -> Callable[[bool], Trial]:
+def local(tmp_path: Path, program: Program) -> Callable[[bool], Trial]:
     """Hosts that are all this machine. Its `sh` is busybox, which needs a fraction of the processes."""
 
     def make(detached: bool) -> Trial:
         if busybox := shutil.which("busybox"):
             (tmp_path / "bin").mkdir()
             (tmp_path / "bin" / "sh").symlink_to(busybox)
-            environment["PATH"] = f"{tmp_path}/bin:{environment['PATH']}"
+            program.env["PATH"] = f"{tmp_path}/bin:{program.env['PATH']}"
         (tmp_path / "hosts.yaml").write_text(LOCAL)
         (tmp_path / "work").mkdir()
         reach = ("-i", str(tmp_path / "hosts.yaml"))
-        return Trial(folder=tmp_path, work=tmp_path / "work", reach=reach, detached=detached, env=environment)
+        return Trial(program=program, work=tmp_path / "work", reach=reach, detached=detached)
 
     return make
 
 
 @pytest.fixture
 def sshd(
-    request: pytest.FixtureRequest, tmp_path: Path, environment: dict[str, str]
+    request: pytest.FixtureRequest, tmp_path: Path, program: Program
 ) -> Iterator[Callable[[bool], Trial]]:
     """Hosts behind a real sshd, as a user who is nobody special."""
     work: list[Path] = []
@@ -237,7 +204,8 @@ def sshd(
         project = write_project(tmp_path / "project", many.hosts(HOSTS))
         work.append(many.home / f"work-{tmp_path.name}")
         work[0].mkdir()
-        return Trial(folder=tmp_path, work=work[0], reach=project.args, detached=detached, env=environment)
+        reach = (*project.args, "--key-exchange", "curve25519")
+        return Trial(program=program, work=work[0], reach=reach, detached=detached)
 
     yield make
     for folder in work:
@@ -255,12 +223,12 @@ def kill_at_random(way: str, group: int, trial: Trial, lengths: dict[str, float]
             one_moment(trial, random.Random(seed))  # noqa: S311
         except BaseException as exc:
             exc.add_note(
-                f"{way}, group {group}, moment {moment}, seed {seed}, length {trial.length:.2f} s: {trial.ids()}"
+                f"{way}, group {group}, moment {moment}, seed {seed}, length {trial.length:.2f} s: {trial.program.ids()}"
             )
             raise
     for verb in (("runs", "verify", "--all"), ("audit", "verify")):
-        code, said = ended(trial.fleetctl(*verb))
-        assert code == 0, said
+        done = trial.program.run(*verb)
+        assert done.code == 0, done.stdout + done.stderr
 
 
 def groups(place: str) -> list[Any]:

@@ -139,8 +139,16 @@ def show(app: App, run: str, format_: str, output: Path | None) -> None:
             f"run {report['CommandId']}: {report['Status']}, {_what(report)}",
             f"requested {_local(report['RequestedDateTime'])} for {report.get('Selector', '')}: "
             + ", ".join(f"{count} {status}" for status, count in counts.most_common()),
+            *_paused(report),
         ),
     )
+
+
+def _paused(report: Mapping[str, Any]) -> tuple[str, ...]:
+    """Say why a run waits between two waves, and how it goes on."""
+    if not (message := report.get("Paused", {}).get("Message")):
+        return ()
+    return (message, f"go on with: fleetctl runs resume {report['CommandId']}")
 
 
 @runs.command("output")
