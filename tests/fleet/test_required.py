@@ -30,7 +30,9 @@ def test_skipped_fleet_test_is_a_failure_only_where_the_fleet_is_required(
 ) -> None:
     (tmp_path / "conftest.py").write_text((TESTS / "conftest.py").read_text())
     (tmp_path / "test_it.py").write_text(SKIPPED)
-    (tmp_path / "pytest.ini").write_text(f"[pytest]\nmarkers = fleet\npythonpath = {TESTS}/fleet\n")
+    (tmp_path / "pytest.ini").write_text(
+        f"[pytest]\nmarkers = fleet\npythonpath = {TESTS}/fleet {TESTS}/contract\n"
+    )
     env = {k: v for k, v in os.environ.items() if k not in {"CI", "FLEETCTL_REQUIRE_FLEET"}}
     argv = [sys.executable, "-m", "pytest", "-q", *workers, str(tmp_path)]
     env |= {variable: "true"} if variable else {}

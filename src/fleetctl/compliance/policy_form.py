@@ -22,7 +22,7 @@ from fleetctl.resource.types import TYPES
 from fleetctl.resource.user import User
 from fleetctl.spec.check import json_schema
 
-__all__ = ["CheckForm", "PolicyForm", "WaiverForm", "schema"]
+__all__ = ["AppliesForm", "CheckForm", "PolicyForm", "WaiverForm", "schema"]
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 
@@ -64,13 +64,7 @@ class CheckForm(_Form):
 
     id: Annotated[str, Field(pattern=_NAME, max_length=100)]
     title: Annotated[str, Field(min_length=1, max_length=500)]
-    severity: Annotated[
-        Severity,
-        BeforeValidator(_severity),
-        Field(
-            json_schema_extra={"enum": [*(s.value.lower() for s in Severity), *(s.value for s in Severity)]}
-        ),
-    ] = Severity.UNSPECIFIED
+    severity: Annotated[Severity, BeforeValidator(_severity)] = Severity.UNSPECIFIED
     why: str = ""
     remedy: str = ""
     refs: Annotated[dict[str, str], BeforeValidator(_references)] = Field(default_factory=dict)
@@ -126,6 +120,8 @@ def schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of `policies/*.yaml`."""
     found = json_schema(PolicyForm, title="fleetctl compliance policy")
     _shorthands(found)
+    words = [severity.value for severity in Severity]
+    found["$defs"]["Severity"]["enum"] = [*(word.lower() for word in words), *words]
     return found
 
 
