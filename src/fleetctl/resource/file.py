@@ -28,7 +28,7 @@ class File(Resource):
     """A path on the host. Links are followed, but where `kind: link` is wanted."""
 
     type: ClassVar[str] = "file"
-    path: Line = Field(pattern=r"^/")
+    path: str = Field(max_length=4096, pattern=r"^/[^\x00\n\r]*$")
     state: Literal["exists", "absent"] = "exists"
     kind: Literal["file", "directory", "link"] | None = None
     mode: str | None = Field(default=None, description="exactly these permissions, in octal: '0640'")

@@ -8,7 +8,7 @@ from typing import ClassVar
 from pydantic import Field, model_validator
 
 from fleetctl.resource.facts import Facts
-from fleetctl.resource.protocol import Line, Resource
+from fleetctl.resource.protocol import Resource
 from fleetctl.resource.verdict import Findings, Verdict
 
 __all__ = ["KernelModule"]
@@ -18,7 +18,7 @@ class KernelModule(Resource):
     """A module of Linux; `-` and `_` in its name are the same."""
 
     type: ClassVar[str] = "kernel_module"
-    module: Line = Field(alias="name", pattern=r"^[A-Za-z0-9_-]+$")
+    module: str = Field(max_length=4096, alias="name", pattern=r"^[A-Za-z0-9_-]+$")
     loaded: bool | None = None
     blacklisted: bool | None = Field(
         default=None, description="modprobe.d(5) has `blacklist NAME`, or `install NAME /bin/false`"

@@ -18,7 +18,7 @@ class Mount(Resource):
     """A mount point as it is now; fstab is not looked at."""
 
     type: ClassVar[str] = "mount"
-    path: Line = Field(pattern=r"^/")
+    path: str = Field(max_length=4096, pattern=r"^/[^\x00\n\r]*$")
     state: Literal["mounted", "unmounted"] = "mounted"
     fstype: Line | None = None
     source: Line | None = None

@@ -12,7 +12,7 @@ from fleetctl.packages.alpmversion import alpm_version_key
 from fleetctl.packages.debversion import deb_version_key
 from fleetctl.packages.rpmversion import rpm_version_key
 from fleetctl.resource.facts import Facts
-from fleetctl.resource.protocol import Line, Resource
+from fleetctl.resource.protocol import Resource
 from fleetctl.resource.verdict import Findings, Verdict
 
 __all__ = ["Package"]
@@ -37,7 +37,7 @@ class Package(Resource):
     """A package is installed, or is not."""
 
     type: ClassVar[str] = "package"
-    package: Line = Field(alias="name", pattern=r"^[A-Za-z0-9][A-Za-z0-9+._:@-]*$")
+    package: str = Field(max_length=4096, alias="name", pattern=r"^[A-Za-z0-9][A-Za-z0-9+._:@-]*$")
     state: Literal["present", "absent"] = "present"
     version: tuple[str, ...] = Field(
         default=(), description="conditions such as '>= 3.0.14-1'; text, or a list of which all must hold"

@@ -7,7 +7,7 @@ from typing import ClassVar, Final, Literal
 from pydantic import Field, model_validator
 
 from fleetctl.resource.facts import Facts
-from fleetctl.resource.protocol import Line, Resource
+from fleetctl.resource.protocol import Resource
 from fleetctl.resource.verdict import Findings, Verdict
 
 __all__ = ["Service"]
@@ -21,7 +21,7 @@ class Service(Resource):
     """A service of the host's init system. One that the host does not have is stopped and disabled."""
 
     type: ClassVar[str] = "service"
-    service: Line = Field(alias="name", pattern=r"^[A-Za-z0-9][A-Za-z0-9@._:\\-]*$")
+    service: str = Field(max_length=4096, alias="name", pattern=r"^[A-Za-z0-9][A-Za-z0-9@._:\\-]*$")
     state: Literal["running", "stopped"] | None = None
     enabled: bool | None = None
 

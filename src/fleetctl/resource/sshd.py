@@ -26,7 +26,7 @@ class Sshd(Resource):
     """One setting of sshd_config(5). Values are compared without regard to upper and lower case."""
 
     type: ClassVar[str] = "sshd"
-    setting: Line = Field(pattern=r"^[A-Za-z][A-Za-z0-9]*$")
+    setting: str = Field(max_length=4096, pattern=r"^[A-Za-z][A-Za-z0-9]*$")
     value: Annotated[tuple[Line, ...], BeforeValidator(_texts)] = Field(
         default=(), description="text, or a list of which any is right"
     )
@@ -35,7 +35,8 @@ class Sshd(Resource):
     lacks: Annotated[tuple[Line, ...], BeforeValidator(_texts)] = Field(
         default=(), description="not in the list of its values: weak ciphers"
     )
-    match: Line | None = Field(
+    match: str | None = Field(
+        max_length=4096,
         default=None,
         pattern=r"^[A-Za-z0-9_.,:=/\[\]-]+$",
         description="for such a connection: user=git,addr=::1",

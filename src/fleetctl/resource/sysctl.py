@@ -18,7 +18,7 @@ class Sysctl(Resource):
     """A setting below /proc/sys."""
 
     type: ClassVar[str] = "sysctl"
-    setting: Line = Field(alias="name", pattern=r"^(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_./:*@-]*$")
+    setting: str = Field(max_length=4096, alias="name", pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./:*@-]*$")
     value: Line | None = None
     at_least: int | None = None
     at_most: int | None = None
@@ -27,6 +27,13 @@ class Sysctl(Resource):
     @classmethod
     def _text(cls, value: Any) -> Any:
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @field_validator("setting")
+    @classmethod
+    def _below(cls, value: str) -> str:
+        if ".." in value or "//" in value:
+            raise ValueError(f"'{value}' is no setting: a part of it is empty")
+        return value
 
     @model_validator(mode="after")
     def _something(self) -> Sysctl:

@@ -17,7 +17,7 @@ class User(Resource):
     """An account, from wherever the host has it."""
 
     type: ClassVar[str] = "user"
-    user: Line = Field(alias="name", pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@$\\-]*$")
+    user: str = Field(max_length=4096, alias="name", pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@$\\-]*$")
     state: Literal["exists", "absent"] = "exists"
     uid: int | None = Field(default=None, ge=0)
     groups: tuple[Line, ...] = Field(default=(), description="it is in each of these")

@@ -2,6 +2,8 @@ check_kernel_module() { # NAME-WITH-UNDERSCORES
     [ "$(uname -s)" = Linux ] || return 0
     if [ -r /proc/modules ]; then
         if grep -q "^$1 " /proc/modules; then fact loaded yes; else fact loaded no; fi
+    elif [ -r /proc/version ] && [ ! -e /proc/modules ]; then
+        fact loaded no # a kernel that knows no modules
     fi
     kernel_module_list=/lib/modules/$(uname -r)/modules.builtin
     if [ -r "$kernel_module_list" ] && sed 's|.*/||; s/\.ko.*//; s/-/_/g' "$kernel_module_list" | grep -qx "$1"; then
