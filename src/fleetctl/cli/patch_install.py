@@ -11,7 +11,7 @@ import click
 
 from fleetctl.cli import complete
 from fleetctl.cli.app import App, FleetCommand, pass_app
-from fleetctl.cli.options import WorkOptions, output_options, work_options, yes_option
+from fleetctl.cli.options import WorkOptions, baseline_option, output_options, work_options, yes_option
 from fleetctl.cli.patch_plan import choice_options, make_plan, show_plan
 from fleetctl.cli.verdict import show_verdict
 from fleetctl.cli.waves import WAVES_EPILOG, WaveOptions, asker, wave_options
@@ -47,6 +47,7 @@ Exit codes: 0 installed and compliant; 3 a host failed; 4 hosts unreachable; 5 i
 @click.command(cls=FleetCommand, epilog=EPILOG + WAVES_EPILOG)
 @click.argument("plan_or_targets", metavar="PLAN|TARGETS", shell_complete=complete.targets)
 @choice_options
+@baseline_option
 @click.option(
     "--reboot",
     type=click.Choice(["if-needed", "never", "always"]),
@@ -98,7 +99,7 @@ def install(app: App, /, plan_or_targets: str, work: WorkOptions, waves: WaveOpt
         app.note("nothing to install: every host has what its baseline asks for, or cannot have it")
         return
     confirm(f"Install this on {len(hosts)} host{'s' if len(hosts) != 1 else ''}?", yes=given["yes"])
-    task = _task(plan.only(host.name for host in hosts), given)
+    task = _task(fleet, plan.only(host.name for host in hosts), given)
     limits = work.limits(fleet)
     begun = time.monotonic()
     result = fan_out(
@@ -159,14 +160,13 @@ def _hosts(fleet: Fleet, plan: Plan, work: WorkOptions) -> tuple[Host, ...]:
     return tuple(host for host in work.hosts(fleet, "all") if host.name in wanted)
 
 
-def _task(plan: Plan, given: Mapping[str, Any]) -> InstallTask:
+def _task(fleet: Fleet, plan: Plan, given: Mapping[str, Any]) -> InstallTask:
     from fleetctl.engine.boot import RebootRule  # noqa: PLC0415
     from fleetctl.patch.install import InstallTask  # noqa: PLC0415
-    from fleetctl.patch.scan import ScanTask  # noqa: PLC0415
 
     return InstallTask(
         plan=plan,
-        scan=ScanTask(become=given["become"]),
+        scan=fleet.scan_task(baseline=given["baseline"], become=given["become"]),
         reboot=given["reboot"],
         rule=RebootRule(timeout=given["reboot_timeout"]),
         pre=given["pre"],

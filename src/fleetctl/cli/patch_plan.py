@@ -11,7 +11,7 @@ import click
 
 from fleetctl.cli import complete
 from fleetctl.cli.app import App, FleetCommand, pass_app
-from fleetctl.cli.options import WorkOptions, output_options, work_options, yes_option
+from fleetctl.cli.options import WorkOptions, baseline_option, output_options, work_options, yes_option
 
 if TYPE_CHECKING:
     from fleetctl.engine.order import RunResult
@@ -31,6 +31,7 @@ Examples:
   fleetctl patch plan web
   fleetctl patch plan web -o web.plan
   fleetctl patch plan all --security-only --exclude-package 'linux-image-*'
+  fleetctl patch plan web --baseline web-next
   fleetctl patch plan all --cve CVE-2026-12345 --format json
 
 Exit codes: 0 nothing to install; 3 a host could not be planned; 4 hosts unreachable; 6 there is something to install.
@@ -71,6 +72,7 @@ def choice_of(given: Mapping[str, Any]) -> Choice:
 @click.command(cls=FleetCommand, epilog=EPILOG)
 @click.argument("targets", shell_complete=complete.targets)
 @choice_options
+@baseline_option
 @click.option("-b", "--become/--no-become", default=None, help="Look as root, or as the login user.")
 @output_options("table", "json", "yaml", "csv")
 @work_options
@@ -107,9 +109,10 @@ def make_plan(
     """Look at hosts and plan them; the plan is kept in the run's folder too."""
     from fleetctl.cli.work import fan_out  # noqa: PLC0415
     from fleetctl.patch.planning import PlanTask, plan_of  # noqa: PLC0415
-    from fleetctl.patch.scan import DOCUMENT, ScanTask  # noqa: PLC0415
+    from fleetctl.patch.scan import DOCUMENT  # noqa: PLC0415
 
-    task = PlanTask(scan=ScanTask(become=given.get("become")), choice=choice_of(given))
+    scan = fleet.scan_task(baseline=given["baseline"], become=given.get("become"))
+    task = PlanTask(scan=scan, choice=choice_of(given))
     run = fan_out(
         app,
         fleet,

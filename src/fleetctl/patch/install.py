@@ -20,6 +20,7 @@ from fleetctl.model import Become, Command, Host, Outcome, Reason, Status
 from fleetctl.packages.change import Applied, Change, Trouble
 from fleetctl.packages.protocol import PackageManager
 from fleetctl.packages.sections import read_sections
+from fleetctl.patch.choose import patch_group_of
 from fleetctl.patch.evaluate import Patch, PatchResult, PatchState
 from fleetctl.patch.plan import HostPlan, Plan, PlannedPatch, moved
 from fleetctl.patch.planning import CannotChange, cannot_change, changer_of, look_at, simulate
@@ -214,7 +215,7 @@ class _Installation:
         data = host_data(
             look.state,
             result,
-            patch_group=self._session.host.patch_group,
+            patch_group=patch_group_of(self._session.host),
             started=self._session.started,
             ended=now,
             detail=self._task.scan.detail,

@@ -20,6 +20,7 @@ def install_work(task: InstallTask) -> Work | None:
     spec = {
         "Plan": task.plan.to_json(),
         "Become": task.scan.become,
+        "Scan": task.scan.record(),
         "Reboot": task.reboot,
         "Rule": task.rule.record(),
         "Pre": task.pre,
@@ -38,7 +39,7 @@ def restore_install(spec: Mapping[str, Any]) -> InstallTask:
     try:
         return InstallTask(
             plan=Plan.from_json(spec["Plan"]),
-            scan=ScanTask(become=spec["Become"]),
+            scan=ScanTask.from_record(spec.get("Scan", spec)),
             reboot=spec["Reboot"],
             rule=RebootRule.from_record(spec["Rule"]),
             pre=spec["Pre"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,10 @@ from fleetctl.packages.model import HostFacts
 from fleetctl.patch.choose import Baselines, baseline_choice, find_baseline, find_declared, patch_group_of
 from fleetctl.patch.defaults import NoBaseline, default_baseline
 from fleetctl.patch.first_seen import SeenBook
+from fleetctl.patch.install import InstallTask
+from fleetctl.patch.plan import Plan
 from fleetctl.patch.scan import ScanTask
+from fleetctl.patch.work import install_work, restore_install
 from fleetctl.store.first_seen import FirstSeenDates
 from fleetctl.store.project import Project
 
@@ -156,3 +160,15 @@ def test_a_host_that_the_named_baseline_is_not_for_is_not_judged(project):
     assert (outcome.status, outcome.reason) == (Status.FAILED, Reason.REMOTE)
     assert "none of --baseline is for DEBIAN: 'rock' is for ROCKY_LINUX" in outcome.message
     assert "--baseline may be repeated" in outcome.hint
+
+
+def test_an_installation_that_is_resumed_judges_by_what_it_began_with(project, tmp_path):
+    plan = Plan(plan_id="P1", made=datetime(2026, 11, 23, tzinfo=UTC), selector="all")
+    task = InstallTask(plan=plan, scan=ScanTask(choose=baseline_choice(project, ["spare"])))
+    spec = json.loads(json.dumps(install_work(task).spec))
+    (tmp_path / "baselines" / "spare.yaml").unlink()
+    assert restore_install(spec).scan.choose == task.scan.choose
+    old = {
+        name: value for name, value in spec.items() if name != "Scan"
+    }  # of a run begun before baselines were files
+    assert restore_install(old).scan.choose is default_baseline
