@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from lab.advisories import ADVISORIES
 from lab.families import Package, packages
+from lab.listing import changes, listing
 from lab.machine import Machine
 from lab.project import FleetProject
 
@@ -22,17 +23,6 @@ UPGRADE = {
 }
 GRADES = {"Critical": "CRITICAL", "Important": "HIGH", "Moderate": "MEDIUM", "Low": "LOW"}
 HELD = {"rocky": "versionlock", "fedora": "versionlock", "suse": "lock"}
-#: Where a host writes whatever it is asked: logins, logs, and rpm's own database, which even readers share memory with.
-RESTLESS = (
-    "/var/log/journal",
-    "/var/log/wtmp",
-    "/var/log/lastlog",
-    "/var/lib/systemd",
-    "/run",
-    "/proc",
-    "/sys",
-)
-RPM_DATABASE = ("rpmdb.sqlite-shm", "rpmdb.sqlite-wal")
 
 
 @pytest.fixture(params=KINDS)
@@ -91,18 +81,6 @@ def expected(kind: str) -> Iterator[tuple[str, str, str]]:
 
 def cves(package: Package) -> set[str]:
     return {cve for offer in package.offers if offer.advisory for cve in ADVISORIES[offer.advisory].cves}
-
-
-def listing(machine: Machine) -> dict[str, str]:
-    """Everything that its file systems hold: kind, mode, owner, size, time of change."""
-    told = machine.inside("find", "/", "-xdev", "-printf", "%p\t%y %m %U:%G %s %T@\n").stdout
-    told += machine.inside("find", "/tmp", "/var/tmp", "/dev/shm", "-printf", "%p\t%y %m %U:%G\n").stdout
-    rows = (line.partition("\t") for line in told.splitlines())
-    return {
-        path: facts.rpartition(" ")[0] if path.endswith(RPM_DATABASE) else facts
-        for path, _, facts in rows
-        if not path.startswith(RESTLESS)
-    }
 
 
 def test_every_package_of_the_catalogue_gets_its_state(
@@ -166,12 +144,7 @@ def test_scan_changes_nothing_on_the_host(
     rpm_host.output("true", user=user)  # the first login of a user leaves traces of its own
     before = listing(rpm_host)
     scan(project)
-    after = listing(rpm_host)
-    changed = {path: (before.get(path), after.get(path)) for path in before.keys() ^ after.keys()}
-    changed |= {
-        path: (before[path], after[path]) for path in before.keys() & after if before[path] != after[path]
-    }
-    assert changed == {}
+    assert changes(before, listing(rpm_host)) == {}
 
 
 def test_unprivileged_user_is_told_the_same(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
@@ -51,7 +52,6 @@ _PROBLEM: Final = re.compile(r"^ *(?:Error: *\n *)?(Problem(?: \d+)?: .*(?:\n +-
 _NO_LISTS: Final = re.compile(r"Cache-only enabled but no cache for (?:repository )?['\"]?([^'\"\n]+)['\"]?")
 _ROOT: Final = re.compile(r"superuser privileges|This command has to be run")
 _REFRESH: Final = "dnf makecache --refresh"
-_AGAIN: Final = "dnf -y reinstall"
 _DOUBLED: Final = "dnf -y remove --duplicates"
 
 
@@ -81,7 +81,11 @@ class DnfChanger:
         rows = _rows(section.lines)
         installed = _installed(sections)
         changes = tuple(change for row in rows for change in _changes(row, installed))
-        troubles = [*place_troubles(sections, tool="dnf"), *_standing(sections), *_troubles(text)]
+        troubles = [
+            *place_troubles(sections, tool="dnf"),
+            *standing_troubles(sections["rpm-doubled"], mend=_DOUBLED),
+            *_troubles(text),
+        ]
         aborted = "Operation aborted" in text
         if not troubles and not aborted and not section.ok:
             troubles.append(Trouble(kind=TroubleKind.OTHER, message=_why(text, section.fault, section.code)))
@@ -104,15 +108,12 @@ class DnfChanger:
         troubles = [*place_troubles(sections, tool="dnf", acting=True)]
         if not first(sections).fault or first(sections).text:
             troubles += _troubles(said(sections))
+        troubles += standing_troubles(sections["rpm-doubled"], mend=_DOUBLED)
         return applied(sections, troubles, codes=frozenset({0}))
 
 
 def _library() -> str:
     return "\n".join(script_text(name) for name in ("dnf.sh", "rpm-change.sh", "dnf-change.sh"))
-
-
-def _standing(sections: Sections) -> Iterator[Trouble]:
-    yield from standing_troubles(sections["rpm-doubled"], mend=_DOUBLED)
 
 
 def _troubles(text: str) -> Iterator[Trouble]:
@@ -141,7 +142,11 @@ def _troubles(text: str) -> Iterator[Trouble]:
         yield Trouble(kind=TroubleKind.DEPENDENCIES, message=" ".join(problem[1].split())[:400])
     if _ROOT.search(text):
         yield Trouble(kind=TroubleKind.NOT_ROOT, message="dnf wants root to install packages")
-    yield from rpm_troubles(text, again=_AGAIN, refresh=_REFRESH)
+    yield from rpm_troubles(text, again=_again, refresh=_REFRESH)
+
+
+def _again(package: str) -> str:
+    return f"dnf -y reinstall {shlex.quote(package)}"
 
 
 def _name(spec: str) -> str:

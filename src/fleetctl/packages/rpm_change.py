@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from html import unescape
 from typing import Final
 
@@ -44,11 +44,19 @@ _UNSIGNED: Final = re.compile(
 )
 _TAKEN: Final = re.compile(r"can't create transaction lock|already locked by|System management is locked")
 _GONE: Final = re.compile(r"Status code: 4(?:04|10) for|not found on medium")
+_FILE: Final = re.compile(
+    r"(?:404|410) for \S*?([^/\s]+)-[^-/\s]+-[^-/\s]+\.rpm|File '[^']*?([^/']+)-[^-/']+-[^-/']+\.rpm' not found"
+)
 _LOST: Final = re.compile(
-    r".*(?:Curl error|Connection failed|[Cc]ould not (?:connect|resolve)|[Cc]ouldn't (?:connect|resolve)|[Tt]imed? ?out|Status code: \d|"
+    r"Download \(curl\) error for [^\n]*\n[^\n]*\n[^\n]*|.*(?:Curl error|Connection failed|[Cc]ould not (?:connect|resolve)|[Cc]ouldn't (?:connect|resolve)|[Tt]imed? ?out|Status code: \d|"
     r"Valid metadata not found|All mirrors were).*"
 )
 _BEFORE: Final = frozenset({"pre", "prein", "pretrans", "preun", "triggerprein"})
+_CUT: Final = re.compile(r"RPM failed: Command was killed by signal (\d+)")
+# What a shell adds to the number of the signal that ended a program; dnf itself exits with 200 at most.
+_KILLED: Final = 128
+_SIGNALS: Final = 64
+_FULL: Final = Trouble(kind=TroubleKind.DISK_FULL, message="no room is left where packages are downloaded to")
 # With less than this nothing can be told of a download that came out wrong.
 _NOTHING: Final = 1 << 20
 
@@ -101,7 +109,11 @@ def first(sections: Sections) -> Section:
 def read_list(lines: Iterable[str]) -> list[tuple[str, str, str]]:
     """Read name, version and architecture of `rpm_list`."""
     rows = (line.split("\t") for line in lines)
-    return [(row[0], re.sub(r"^0:", "", row[1]), row[2]) for row in rows if len(row) == 3]
+    return [
+        (row[0], re.sub(r"^0:", "", row[1]), row[2])
+        for row in rows
+        if len(row) == 3 and row[0] != "gpg-pubkey"
+    ]
 
 
 def free_space(sections: Sections) -> int | None:
@@ -160,12 +172,12 @@ def standing_troubles(section: Section, *, mend: str = "") -> Iterator[Trouble]:
         )
 
 
-def rpm_troubles(text: str, *, again: str, refresh: str) -> Iterator[Trouble]:
+def rpm_troubles(text: str, *, again: Callable[[str], str], refresh: str) -> Iterator[Trouble]:
     """Find what rpm and the downloads complain of.
 
     Args:
         text: that the tool has printed.
-        again: the command that installs a package once more; its NEVRA is put behind it.
+        again: makes the command that installs a package once more, given its full name.
         refresh: the command that fetches the package lists.
     """
     for kind, package, code in dict.fromkeys(_SCRIPT.findall(text)):
@@ -175,7 +187,7 @@ def rpm_troubles(text: str, *, again: str, refresh: str) -> Iterator[Trouble]:
             kind=TroubleKind.SCRIPT,
             message=f"the %{kind} script of {package} failed ({how}); the package is "
             + ("not installed" if before else "installed all the same"),
-            mend="" if before else f"{again} {shlex.quote(package)}",
+            mend="" if before else again(package),
             packages=(package.rsplit("-", 2)[0],),
         )
     if (found := _TIGHT.search(text)) is not None:
@@ -193,7 +205,10 @@ def rpm_troubles(text: str, *, again: str, refresh: str) -> Iterator[Trouble]:
         yield Trouble(kind=TroubleKind.LOCKED, message="another program changes packages now")
     elif (found := _GONE.search(text)) is not None:
         yield Trouble(
-            kind=TroubleKind.GONE, message=f"the mirror no longer has it: {_line(text, found)}", mend=refresh
+            kind=TroubleKind.GONE,
+            message=f"the mirror no longer has it: {_line(text, found)}",
+            mend=refresh,
+            packages=tuple(dict.fromkeys(a or b for a, b in _FILE.findall(text))),
         )
     elif (found := _LOST.search(text)) is not None:
         yield Trouble(
@@ -204,7 +219,7 @@ def rpm_troubles(text: str, *, again: str, refresh: str) -> Iterator[Trouble]:
 def _line(text: str, found: re.Match[str]) -> str:
     begin = text.rfind("\n", 0, found.start()) + 1
     end = text.find("\n", found.end())
-    return " ".join(text[begin : end if end >= 0 else len(text)].split())[:300]
+    return " ".join(text[begin : end if end >= 0 else len(text)].split()).removeprefix(">>> ")[:300]
 
 
 def applied(sections: Sections, troubles: Iterable[Trouble], *, codes: frozenset[int]) -> Applied:
@@ -221,16 +236,17 @@ def applied(sections: Sections, troubles: Iterable[Trouble], *, codes: frozenset
         int(found) for each in waits for found in re.findall(r"^waited=(\d{1,9})$", each.text, re.MULTILINE)
     ]
     found = [*_locked(waits), *troubles]
-    if any(trouble.kind is not TroubleKind.SCRIPT for trouble in found) and _no_room(sections):
-        found = [trouble for trouble in found if trouble.kind in {TroubleKind.SCRIPT, TroubleKind.DISK_FULL}]
-        if not any(trouble.kind is TroubleKind.DISK_FULL for trouble in found):
-            found.append(
-                Trouble(
-                    kind=TroubleKind.DISK_FULL, message="no room is left where packages are downloaded to"
-                )
-            )
     ok = not section.fault and section.code in codes
-    if not ok and not found:
+    scripts = [trouble for trouble in found if trouble.kind is TroubleKind.SCRIPT]
+    if not ok and not scripts and not section.fault and _no_room(sections):
+        # Downloads that were cut short look like a bad mirror.
+        found = [trouble for trouble in found if trouble.kind is TroubleKind.DISK_FULL] or [_FULL]
+    cut = _CUT.search(said(sections))
+    if cut is not None or _KILLED < section.code <= _KILLED + _SIGNALS:
+        signal = cut[1] if cut else section.code - _KILLED
+        told = f"the package manager was killed in the middle of it (signal {signal})"
+        found.insert(0, Trouble(kind=TroubleKind.BROKEN, message=told))
+    elif not ok and not found:
         found.append(Trouble(kind=TroubleKind.OTHER, message=_last_words(section, said(sections))))
     return Applied(
         ok=ok,

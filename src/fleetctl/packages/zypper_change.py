@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -40,10 +41,11 @@ _DONE: Final = frozenset({0, 102, 103})
 _UNKNOWN: Final = re.compile(r"(?:No provider of '([^']+)' found|Package '([^']+)' not found)")
 _PROBLEM: Final = re.compile(r"Problem: (?:\d+: )?(.*(?:\n  ?[^S\n].*)*)")
 _LOCK: Final = re.compile(r"remove lock to allow (?:installation|removal) of (\S+?)(?:\[|$)", re.MULTILINE)
+_FAILED: Final = re.compile(r"(?:Installation|Removal) of (\S+) failed:\n(?:Error: )?([^\n]*)")
 _HOLDER: Final = re.compile(r"locked by the application with pid (\d+) \(([^)]*)\)")
+_LISTS: Final = {TroubleKind.SIGNATURE, TroubleKind.MIRROR, TroubleKind.DISK_FULL}
 _ROOT: Final = "Root privileges are required"
 _REFRESH: Final = "zypper --non-interactive refresh --force"
-_AGAIN: Final = "zypper --non-interactive install --force"
 
 
 class ZypperChanger:
@@ -90,6 +92,7 @@ class ZypperChanger:
         troubles = [*place_troubles(sections, tool="zypper", acting=True)]
         if not first(sections).fault or first(sections).text:
             troubles += _troubles(said(sections))
+        troubles += standing_troubles(sections["rpm-doubled"])
         return applied(sections, troubles, codes=_DONE)
 
 
@@ -118,32 +121,53 @@ def _changes(summary: Summary) -> Iterator[Change]:
 
 
 def _troubles(text: str) -> Iterator[Trouble]:
-    unknown = tuple(dict.fromkeys(a or b for a, b in _UNKNOWN.findall(text)))
-    if unknown:
-        yield Trouble(
-            kind=TroubleKind.GONE,
-            message=f"no repository has {', '.join(unknown)} any more",
-            mend=_REFRESH,
-            packages=tuple(re.split(r"[.=]", name)[0] for name in unknown),
-        )
-    locked = tuple(dict.fromkeys(name.rsplit("-", 2)[0] for name in _LOCK.findall(text)))
-    if locked:
-        yield Trouble(
-            kind=TroubleKind.DEPENDENCIES,
-            message=f"a lock on the host keeps {', '.join(locked)} as it is",
-            packages=locked,
-        )
-    elif (problem := _PROBLEM.search(text)) is not None:
-        yield Trouble(kind=TroubleKind.DEPENDENCIES, message=" ".join(problem[1].split())[:400])
+    others = list(rpm_troubles(text, again=_again, refresh=_REFRESH))
     if _ROOT in text:
         yield Trouble(kind=TroubleKind.NOT_ROOT, message="zypper wants root to install packages")
     if (holder := _HOLDER.search(text)) is not None:
+        told = f"process {holder[1]} ({holder[2]}) still holds the lock of the package manager"
+        others = [Trouble(kind=TroubleKind.LOCKED, message=told)]
+    # A repository that cannot be had is left out, and all that it has.
+    if not {trouble.kind for trouble in others} & _LISTS:
+        yield from _unknown(text)
+    yield from _unsolved(text)
+    yield from others or _failed(text)
+
+
+def _unknown(text: str) -> Iterator[Trouble]:
+    specs = tuple(dict.fromkeys(a or b for a, b in _UNKNOWN.findall(text)))
+    if specs:
+        names = [spec.partition("=")[0] for spec in specs]
         yield Trouble(
-            kind=TroubleKind.LOCKED,
-            message=f"process {holder[1]} ({holder[2]}) still holds the lock of the package manager",
+            kind=TroubleKind.GONE,
+            message=f"no repository has {', '.join(specs)} any more",
+            mend=_REFRESH,
+            packages=tuple(name.rpartition(".")[0] or name for name in names),
         )
-        return
-    yield from rpm_troubles(text, again=_AGAIN, refresh=_REFRESH)
+
+
+def _unsolved(text: str) -> Iterator[Trouble]:
+    locked = tuple(dict.fromkeys(name.rsplit("-", 2)[0] for name in _LOCK.findall(text)))
+    if locked:
+        told = f"a lock on the host keeps {', '.join(locked)} as it is"
+        yield Trouble(kind=TroubleKind.DEPENDENCIES, message=told, packages=locked)
+    elif (problem := _PROBLEM.search(text)) is not None:
+        yield Trouble(kind=TroubleKind.DEPENDENCIES, message=" ".join(problem[1].split())[:400])
+
+
+def _failed(text: str) -> Iterator[Trouble]:
+    for package, why in dict.fromkeys(_FAILED.findall(text)):
+        if "killed by signal" in why:
+            continue
+        told = f"{package} could not be installed or removed: {' '.join(why.split())}"[:300]
+        yield Trouble(kind=TroubleKind.OTHER, message=told, packages=(package.rsplit("-", 2)[0],))
+
+
+def _again(package: str) -> str:
+    stem, _, arch = package.rpartition(".")
+    name, version, release = stem.rsplit("-", 2) if stem.count("-") > 1 else (stem, "", "")
+    spec = f"{name}.{arch}={version}-{release}" if version else package
+    return f"zypper --non-interactive install --force {shlex.quote(spec)}"
 
 
 def _why(text: str, fault: str, code: int) -> str:

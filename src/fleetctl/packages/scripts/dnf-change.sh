@@ -5,18 +5,22 @@ dnf_options() {
     FORCE_COLUMNS=400
     export FORCE_COLUMNS
     if [ "$dnf_generation" = 5 ]; then
-        "$dnf_tool" --setopt=best=True --setopt=skip_unavailable=False --setopt=skip_broken=False --setopt=assumeyes=False "$@"
+        "$dnf_tool" --setopt=best=True --setopt=skip_unavailable=False --setopt=skip_broken=False "$@"
     else
-        "$dnf_tool" --color=never --setopt=best=True --setopt=strict=True --setopt=assumeyes=False "$@"
+        "$dnf_tool" --color=never --setopt=best=True --setopt=strict=True "$@"
     fi
 }
 
 dnf_would() {
+    TMPDIR=$own
+    export TMPDIR
+    # An option or nothing.
+    # shellcheck disable=SC2086
     if [ "$dnf_generation" = 5 ]; then
-        dnf_options -C --assumeno "--setopt=logdir=$own/log" "--setopt=cachedir=$own/cache" "--setopt=system_cachedir=$own/cache" \
-            install "$@"
+        dnf_options -C $dnf_unlocked --setopt=assumeyes=False --assumeno "--setopt=logdir=$own/log" \
+            "--setopt=cachedir=$own/cache" "--setopt=system_cachedir=$own/cache" install "$@"
     else
-        dnf_options -C --assumeno "--setopt=logdir=$own/log" "--setopt=cachedir=$own/cache" "--setopt=persistdir=$own/state" \
+        dnf_options -C --setopt=assumeyes=False --assumeno "--setopt=logdir=$own/log" "--setopt=cachedir=$own/cache" "--setopt=persistdir=$own/state" \
             --disableplugin='*' --enableplugin=versionlock install "$@"
     fi >"$own/would"
     dnf_code=$?
@@ -34,14 +38,18 @@ dnf_now() {
     fi
 }
 
-dnf_simulate() {
-    dnf_find
-    dnf_tab=$(printf '\t')
-    dnf_newline=
+# How dnf.sh has rows of repoquery written.
+dnf_columns() {
+    dnf_tab=$(printf '\t') dnf_newline=
     if [ "$dnf_generation" = 5 ]; then
         dnf_newline='
 '
     fi
+}
+
+dnf_simulate() {
+    dnf_find
+    dnf_columns
     section dnf-tool dnf_prepare
     [ "$section_code" = 0 ] || return 0
     section rpm-place rpm_place / /usr /etc "$dnf_cache"
@@ -74,5 +82,8 @@ dnf_apply() { # SECONDS
     if rpm_place / /usr /etc /var/lib/rpm "$dnf_cache" | grep -q '^readonly='; then return 0; fi
     rpm_apply "$1" 200 dnf_tries /var/lib/rpm/.rpm.lock /usr/lib/sysimage/rpm/.rpm.lock /var/lib/dnf/rpmdb_lock.pid \
         "$dnf_cache/download_lock.pid" "$dnf_cache/metadata_lock.pid" /var/lib/dnf/system-repo.lock /run/dnf/rpmtransaction.lock
-    section rpm-left rpm_place / /usr /etc "$dnf_cache"
+    dnf_columns
+    section dnf-cache dnf_prepare
+    section rpm-doubled dnf_duplicates
+    section rpm-left rpm_place / /usr /etc "$dnf_cache" "$dnf_cache"/*/packages
 }

@@ -1,7 +1,7 @@
 # dnf 4 (also as yum) and dnf 5, from their caches alone. Even for a question dnf writes logs, caches and its history's journal when
 # root asks: it gets a folder of its own in memory, with links to the caches and a copy of the history.
 dnf_find() {
-    dnf_tool=
+    dnf_tool='' dnf_unlocked=''
     for dnf_name in dnf dnf5 dnf-3 yum; do
         have "$dnf_name" && dnf_tool=$dnf_name && break
     done
@@ -36,6 +36,8 @@ dnf_prepare() {
     own_folder && mkdir "$own/log" "$own/cache" "$own/state" || return
     if [ "$dnf_generation" = 5 ]; then
         dnf_cache=$(dnf_configured system_cachedir "$dnf_cache")
+        # Newer ones wait for whoever installs something, even to answer.
+        dnf_unlocked=$("$dnf_tool" --help 2>/dev/null | sed -n 's/^ *\(--skip-file-locks\).*/\1/p' | sed -n 1p)
     else
         dnf_cache=$(dnf_configured cachedir "$dnf_cache")
         dnf_copy_state
@@ -83,11 +85,13 @@ dnf_copy_state() {
 }
 
 dnf_ask() {
+    # An option or nothing.
+    # shellcheck disable=SC2086
     if [ "$dnf_generation" = 5 ]; then
-        "$dnf_tool" -q -C "--setopt=logdir=$own/log" "--setopt=cachedir=$own/cache" \
+        TMPDIR=$own "$dnf_tool" -q -C $dnf_unlocked "--setopt=logdir=$own/log" "--setopt=cachedir=$own/cache" \
             "--setopt=system_cachedir=$own/cache" "$@"
     else
-        "$dnf_tool" -q -C --color=never "--setopt=logdir=$own/log" "--setopt=cachedir=$own/cache" \
+        TMPDIR=$own "$dnf_tool" -q -C --color=never "--setopt=logdir=$own/log" "--setopt=cachedir=$own/cache" \
             "--setopt=persistdir=$own/state" --disableplugin='*' "$@"
     fi
 }

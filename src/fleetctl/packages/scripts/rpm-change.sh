@@ -77,10 +77,11 @@ rpm_wait() { # FILE...: until nobody holds one of these locks; says who does
         [ "$rpm_held" = "${rpm_told-}" ] || printf 'holder=%s\n' "$rpm_held"
         rpm_told=$rpm_held
         rpm_waited=$(($(date +%s) - rpm_begun))
-        [ "$rpm_waited" -lt "$rpm_limit" ] || return 1
+        [ "$rpm_waited" -lt "$rpm_limit" ] || break
         sleep 1
     done
     printf 'waited=%s\n' "$rpm_waited"
+    [ -z "$rpm_held" ]
 }
 
 # Run a tool when nobody holds its locks; again where somebody was quicker.

@@ -1,15 +1,46 @@
 # zypper: SUSE and openSUSE. It takes a lock and writes its log, caches and temporary files even for a question: ZYPP_READONLY_HACK
 # spares the lock, and all else goes to a folder of its own in memory, with links to the metadata.
 zypper_prepare() {
+    zypper_apart=no
     own_folder && mkdir "$own/raw" "$own/solv" "$own/tmp" || return
+    if [ "$(id -u)" = 0 ] && [ -d /var/lib/zypp ]; then
+        cp -Rp /var/lib/zypp "$own/zypp" || return
+        if zypper_enter --version >/dev/null 2>&1; then zypper_apart=yes; else zypper_apart=back; fi
+    fi
     for zypper_path in /var/cache/zypp/raw/*; do
         [ ! -e "$zypper_path" ] || ln -s "$zypper_path" "$own/raw/"
     done
 }
 
+# Root's questions and rehearsals may write /var/lib/zypp/AutoInstalled: they get a copy of that folder, in a mount namespace of their own.
 zypper_ask() {
-    ZYPP_LOCKFILE_ROOT=$own ZYPP_READONLY_HACK=1 ZYPP_LOGFILE=/dev/null TMPDIR=$own/tmp ZYPPTMPDIR=$own/tmp \
-        zypper --xmlout --non-interactive --no-refresh --raw-cache-dir "$own/raw" --solv-cache-dir "$own/solv" "$@"
+    set -- --xmlout --non-interactive --no-refresh --raw-cache-dir "$own/raw" --solv-cache-dir "$own/solv" "$@"
+    if [ "$zypper_apart" = yes ]; then
+        zypper_enter "$@"
+    else
+        zypper_env zypper "$@"
+    fi
+}
+
+zypper_env() {
+    ZYPP_LOCKFILE_ROOT=$own ZYPP_READONLY_HACK=1 ZYPP_LOGFILE=/dev/null TMPDIR=$own/tmp ZYPPTMPDIR=$own/tmp "$@"
+}
+
+# The shell within expands them.
+# shellcheck disable=SC2016
+zypper_enter() {
+    zypper_env unshare -m sh -c 'mount --make-rprivate / && mount --bind "$1" /var/lib/zypp && shift && exec zypper "$@"' sh "$own/zypp" "$@"
+}
+
+# Where there can be no such namespace, what was written is put back.
+zypper_restore() {
+    if [ "$zypper_apart" != back ]; then
+        return
+    elif [ ! -e "$own/zypp/AutoInstalled" ]; then
+        rm -f /var/lib/zypp/AutoInstalled
+    elif ! cmp -s "$own/zypp/AutoInstalled" /var/lib/zypp/AutoInstalled; then
+        cp -p "$own/zypp/AutoInstalled" /var/lib/zypp/AutoInstalled
+    fi
 }
 
 zypper_installed() {
@@ -157,4 +188,5 @@ scan_zypper() {
     section zypper-reboot zypper_reboot
     section zypper-services zypper_services
     section zypper-unmet zypper_unmet
+    zypper_restore
 }
