@@ -57,7 +57,7 @@ def diff(app: App, /, host: str, other: str | None, **given: Any) -> None:
             _changes(old, new, (host, other), types),
             [],
             given,
-            words=("only there", "only here", "differs"),
+            words=(f"only on {host}", f"only on {other}", "differs"),
         )
         return
     begin, end = _times(app, host, given)

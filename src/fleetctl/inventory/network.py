@@ -14,6 +14,7 @@ __all__ = ["own_address", "read_network"]
 
 _LOOPBACK: Final = "lo"
 _IFCONFIG: Final = re.compile(r"\binet (?:addr:)?([0-9.]+).*?(?:Mask:|netmask )(0x[0-9a-f]{8}|[0-9.]+)")
+_IP_LINK: Final = re.compile(r"(\d+): ([^@:\s]+)(?:@\S+)?: (?:.* state (\w+))?(?:.*link/\w+ ([0-9a-f:]+))?")
 _LEASE: Final = re.compile(r'interface "([^"]+)"|dhcp-server-identifier ([0-9.]+)')
 _HEX: Final = re.compile(r"[0-9A-Fa-f]{8}")
 _UP_GATEWAY: Final = 3  # RTF_UP | RTF_GATEWAY
@@ -34,10 +35,7 @@ class _Link:
 def read_network(sections: Sections) -> list[Item]:
     """Return one item an interface; several addresses of one are joined by commas (SSM does the same)."""
     links: dict[str, _Link] = {}
-    for line in sections["inv-links"].lines:
-        fields = line.split("\t")
-        if len(fields) == 4 and fields[0] != _LOOPBACK:
-            links[fields[0]] = _Link(mac=fields[1], state=fields[2], index=fields[3])
+    _links(sections["inv-links"], links)
     _addresses(sections["inv-addresses"], links)
     _addresses6(sections["inv-if-inet6"], links)
     _gateways(sections["inv-routes"], sections["inv-routes6"], links)
@@ -68,6 +66,17 @@ def _item(name: str, link: _Link, names: list[str]) -> Item:
         "State": link.state,
     }
     return {field: text for field, text in item.items() if text}
+
+
+def _links(section: Section, links: dict[str, _Link]) -> None:
+    """Read names from /proc and the rest from /sys; where there is `ip`, it knows better."""
+    for line in section.lines:
+        fields = line.split("\t")
+        if len(fields) == 4 and fields[0] != _LOOPBACK:
+            links[fields[0]] = _Link(mac=fields[1], state=fields[2], index=fields[3])
+        elif (found := _IP_LINK.match(line)) is not None and (link := links.get(found[2])) is not None:
+            link.index, link.mac = found[1], found[4] or link.mac
+            link.state = found[3].lower() if found[3] else link.state
 
 
 def _addresses(section: Section, links: dict[str, _Link]) -> None:

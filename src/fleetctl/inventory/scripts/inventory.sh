@@ -59,16 +59,20 @@ inv_hardware() {
     return 0
 }
 
-inv_links() { # NAME MAC STATE INDEX
-    for inv_path in /sys/class/net/*; do
-        [ -e "$inv_path/address" ] || continue
+# NAME MAC STATE INDEX. A container may see another's /sys: /proc/net/dev has only what is its own.
+inv_links() {
+    sed -n 's/^ *\([^ :][^ :]*\):.*/\1/p' /proc/net/dev | while IFS= read -r inv_name; do
         inv_mac='' inv_state='' inv_index=''
-        read -r inv_mac <"$inv_path/address"
-        { read -r inv_state <"$inv_path/operstate"; } 2>/dev/null
-        { read -r inv_index <"$inv_path/ifindex"; } 2>/dev/null
-        printf '%s\t%s\t%s\t%s\n' "${inv_path##*/}" "$inv_mac" "$inv_state" "$inv_index"
+        inv_path=/sys/class/net/$inv_name
+        if [ -e "$inv_path/address" ]; then
+            read -r inv_mac <"$inv_path/address"
+            { read -r inv_state <"$inv_path/operstate"; } 2>/dev/null
+            { read -r inv_index <"$inv_path/ifindex"; } 2>/dev/null
+        fi
+        printf '%s\t%s\t%s\t%s\n' "$inv_name" "$inv_mac" "$inv_state" "$inv_index"
     done
-    return 0
+    have ip || return 0
+    ip -o link show
 }
 
 inv_addresses() {
