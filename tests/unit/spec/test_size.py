@@ -30,7 +30,9 @@ def test_what_people_write(text: str, size: int) -> None:
     assert parse_size(text, name="--max-size") == size
 
 
-@pytest.mark.parametrize("text", ["", "GB", "-1", "5XB", "5iB", "5 G B", "1e9", "\u0665GB", "9999999PB", "5GB,"])
+@pytest.mark.parametrize(
+    "text", ["", "GB", "-1", "5XB", "5iB", "5 G B", "1e9", "\u0665GB", "9999999PB", "5GB,"]
+)
 def test_what_is_no_size_is_refused_by_its_name(text: str) -> None:
     with pytest.raises(UsageError, match="--max-size"):
         parse_size(text, name="--max-size")
