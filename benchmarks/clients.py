@@ -12,11 +12,12 @@ from typing import Final
 
 from fleets import Target
 
-__all__ = ["CLIENTS", "Client", "Order"]
+__all__ = ["CLIENTS", "DETACHED", "LEDGER", "Client", "Order"]
 
 HERE = Path(__file__).parent
 PEERS = HERE / ".peers/bin"
 FLEETCTL = HERE.parent / ".venv/bin/fleetctl"
+PYTHON = FLEETCTL.with_name("python")
 ANSIBLE_FORKS = 50
 
 
@@ -76,6 +77,16 @@ def _fleetctl(*extra: str) -> Callable[[Order], list[str]]:
         ]
         more = ["--max-concurrency", str(order.fanout)] if order.fanout > 200 else []
         return [str(FLEETCTL), "run", *paths, *more, *extra, "all", "--", *order.command.split()]
+
+    return argv
+
+
+def _driven(how: str, *extra: str) -> Callable[[Order], list[str]]:
+    """Call fleetctl through `driven.py`, which counts what it does."""
+    plain = _fleetctl("--key-exchange", "curve25519", "--format", "json", *extra)
+
+    def argv(order: Order) -> list[str]:
+        return [str(PYTHON), str(HERE / "driven.py"), how, *plain(order)[1:]]
 
     return argv
 
@@ -204,4 +215,14 @@ CLIENTS: Final = (
     _of_ansible("raw, curve25519", "raw", kex="curve25519"),
     _of_ansible("raw, default kex", "raw", kex="default"),
     _of_ansible("command, curve25519", "command", kex="curve25519", python_there=True),
+)
+
+# The first of each is what the others are compared with.
+LEDGER: Final = tuple(
+    Client(name=f"fleetctl, {name}", argv=_driven(how), answers=_json, program=PYTHON)
+    for name, how in (("no ledger", "no-ledger"), ("with its ledger", "as-it-is"))
+)
+DETACHED: Final = tuple(
+    Client(name=f"fleetctl, {name}", argv=_driven("as-it-is", *extra), answers=_json, program=PYTHON)
+    for name, extra in (("plain", ()), ("detached", ("--detach",)))
 )

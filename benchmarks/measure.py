@@ -37,6 +37,7 @@ class Figures:
         exit_code: the client's.
         last_success_seconds: fleetctl only: when the last host that succeeded was done, from the start of the run.
         reasons: fleetctl only: why hosts could not be reached, and how many.
+        connections, execs: `driven.py` only: how often hosts were connected to, and how many programs were started there.
     """
 
     wall_seconds: float
@@ -50,6 +51,8 @@ class Figures:
     server_cpu_seconds: float = 0.0
     last_success_seconds: float = 0.0
     reasons: dict[str, int] = field(default_factory=dict)
+    connections: int = 0
+    execs: int = 0
 
     @property
     def cpu_ms_per_host(self) -> float:
@@ -86,7 +89,7 @@ def measure(
         figures, _ = meter(client.argv(order), scratch, env)
         spent = server_cpu() - before
         out, err = ((scratch / part).read_text(errors="replace") for part in ("stdout", "stderr"))
-        told = _report(scratch)
+        told = _report(scratch) | _driven(scratch)
     right = target.right(_answers(client, out, err))
     counted: dict[str, Any] = {**figures, **told, "hosts": len(target.hosts), "right": right}
     made = Figures(**counted, server_cpu_seconds=spent)
@@ -109,3 +112,9 @@ def _report(state: Path) -> dict[str, Any]:
         last = max(map(datetime.fromisoformat, ends), default=began)
         return {"last_success_seconds": (last - began).total_seconds(), "reasons": report["Reasons"]}
     return {}
+
+
+def _driven(state: Path) -> dict[str, int]:
+    """What `driven.py` counted, if it was that."""
+    path = state / "driven.json"
+    return dict(json.loads(path.read_text())) if path.exists() else {}

@@ -23,7 +23,8 @@ def median(runs: Sequence[Figures]) -> Figures:
     numbers = {
         one.name: statistics.median(getattr(run, one.name) for run in runs)
         for one in fields(Figures)
-        if one.name not in {"reasons", "right", "exit_code", "hosts", "most_processes"}
+        if one.name
+        not in {"reasons", "right", "exit_code", "hosts", "most_processes", "connections", "execs"}
     }
     last = runs[-1]
     return Figures(
@@ -33,6 +34,8 @@ def median(runs: Sequence[Figures]) -> Figures:
         exit_code=last.exit_code,
         most_processes=max(run.most_processes for run in runs),
         reasons=last.reasons,
+        connections=last.connections,
+        execs=last.execs,
     )
 
 
@@ -53,12 +56,17 @@ def write(
         },
     }
     (folder / f"{name}.json").write_text(json.dumps(whole, indent=1) + "\n")
-    (folder / f"{name}.md").write_text(table(medians, about=about, titles=titles))
+    costs = {key: _costs(row) for key, row in measured.items()}
+    (folder / f"{name}.md").write_text(table(medians, about=about, titles=titles, costs=costs))
     (folder / f"{name}.svg").write_text(draw(medians, titles=titles))
 
 
 def table(
-    medians: Mapping[str, Mapping[str, Figures]], *, about: Mapping[str, Any], titles: Mapping[str, str]
+    medians: Mapping[str, Mapping[str, Figures]],
+    *,
+    about: Mapping[str, Any],
+    titles: Mapping[str, str],
+    costs: Mapping[str, Sequence[str]],
 ) -> str:
     """The medians for people."""
     lines = ["# Measured", "", *(f"- {key}: {value}" for key, value in about.items()), ""]
@@ -71,7 +79,7 @@ def table(
         lines += [
             _row(client, one) for client, one in sorted(row.items(), key=lambda pair: pair[1].wall_seconds)
         ]
-        lines += ["", *_notes(row), ""]
+        lines += ["", *_notes(row), *costs[key], ""]
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
@@ -95,3 +103,39 @@ def _notes(row: Mapping[str, Figures]) -> list[str]:
         for client, one in row.items()
         if one.last_success_seconds
     ]
+
+
+def _costs(row: Mapping[str, Sequence[Figures]]) -> list[str]:
+    """What fleetctl's ways of working cost beyond one another: medians of the differences within each round."""
+    counted = {client: runs for client, runs in row.items() if runs[-1].execs}
+    if len(counted) < 2:
+        return []
+    first = next(client for client in counted if client.endswith(("no ledger", "plain")))
+    lines = []
+    for client, runs in counted.items():
+        last = runs[-1]
+        each = (
+            f"{last.connections / last.hosts:.2f} connections and {last.execs / last.hosts:.2f} execs a host"
+        )
+        lines.append(f"{client}: {each}.")
+        if client != first:
+            wall, cpu, server = (
+                _beyond(runs, counted[first], of=figure)
+                for figure in ("wall_seconds", "cpu_seconds", "server_cpu_seconds")
+            )
+            lines.append(
+                f"{client}, beyond {first}: wall {wall}, client CPU {cpu}, CPU of the hosts {server}."
+            )
+    return lines
+
+
+def _beyond(runs: Sequence[Figures], others: Sequence[Figures], *, of: str) -> str:
+    """Median, and both ends, of the differences between two clients that were measured in turns, in per cent."""
+    ratios = [
+        100 * (getattr(one, of) / getattr(other, of) - 1)
+        for one, other in zip(runs, others, strict=False)
+        if getattr(other, of)
+    ]
+    if not ratios:
+        return "unknown"
+    return f"{statistics.median(ratios):+.1f} % ({min(ratios):+.1f} to {max(ratios):+.1f})"

@@ -41,7 +41,7 @@ def main() -> None:
     rounds = options.rounds or (1 if options.quick else 3)
     measured: dict[str, dict[str, list[Figures]]] = defaultdict(lambda: defaultdict(list))
     titles = {"start-up": "Start-up: what `--help` costs (CPU in ms)"}
-    for _ in range(3 if options.quick else 10):
+    for _ in range(0 if options.only not in "start-up" else 3 if options.quick else 10):
         _start_ups(measured["start-up"])
     with scenarios(sizes=sizes, slow=100 if options.quick else 1000) as found:
         titles |= {one.name: one.title for one in found}

@@ -5,11 +5,11 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from clients import CLIENTS, Client
+from clients import CLIENTS, DETACHED, LEDGER, Client
 from fleets import Target, write_target
 from lab.host import LabHost
 from lab.loopback import black_hole, closed_port
@@ -65,6 +65,15 @@ def scenarios(*, sizes: tuple[int, ...], slow: int) -> Iterator[list[Scenario]]:
             server.start()
             stack.callback(server.stop)
         found = [_many(folder / f"many-{size}", many, size) for size in sizes]
+        found += [
+            replace(
+                found[-1], name=f"{name}-{sizes[-1]}", title=f"{sizes[-1]} hosts: {title}", clients=clients
+            )
+            for name, title, clients in (
+                ("ledger", "what the ledger costs", LEDGER),
+                ("detached", "what a detached job costs", DETACHED),
+            )
+        ]
         found.append(_flood(folder / "flood", many, sizes[-1]))
         found.append(_slow(folder / "slow-all", wait, slow))
         found.append(_dead(folder / "dead", wait, slow, stack=stack))
