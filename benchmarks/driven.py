@@ -39,7 +39,7 @@ def main(how: str, *argv: str) -> NoReturn:
     from fleetctl.transport.asyncssh import AsyncSsh, SshConnection  # noqa: PLC0415
 
     if how == "no-ledger":
-        conduct.Ledger = NoLedger  # type: ignore[attr-defined]
+        conduct.Ledger = NoLedger  # type: ignore[attr-defined, assignment]
     counts = {"connections": 0, "execs": 0}
     _count(AsyncSsh, "connect", counts, what="connections")
     _count(SshConnection, "exec", counts, what="execs")
