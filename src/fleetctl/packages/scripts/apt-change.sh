@@ -59,6 +59,7 @@ apt_wait() { # SECONDS
         fi
         sleep 1
     done
+    apt_waited=$(($(apt_clock) - apt_begun))
     printf 'waited=%s\n' "$apt_waited"
 }
 
@@ -176,7 +177,7 @@ apt_apply() { # SECONDS
         return 0
     fi
     apt_before=$(apt_list) apt_auto=$(apt-mark showauto) apt_started=$(date +%s)
-    section apt-install apt_install "$(($1 - apt_waited))"
+    section apt-install apt_install "$(($1 > apt_waited ? $1 - apt_waited : 0))"
     [ "$section_code" -lt 128 ] || section apt-orphan apt_wait 60
     section apt-changed apt_changed
     section apt-kept apt_kept
