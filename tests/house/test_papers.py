@@ -21,6 +21,7 @@ from fleetctl.document.load import load_file
 from fleetctl.errors import FleetError
 from fleetctl.hosts import load as load_hosts
 from fleetctl.model import Reason, Status
+from fleetctl.patch.baseline_load import load_files
 from fleetctl.spec.plugins import names
 from fleetctl.store.settings import load_settings
 
@@ -103,6 +104,15 @@ def test_every_example_inventory_loads(path: Path, capfd: pytest.CaptureFixture[
         jsonschema.Draft202012Validator(schema_of("inventory", capfd)).validate(
             yaml.safe_load(path.read_text())
         )
+
+
+@pytest.mark.parametrize("path", examples("baselines/*", "*/baselines/*"), ids=short)
+def test_every_example_baseline_loads_and_fits_the_schema(
+    path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert all(not item.warnings for item in load_files([path]))
+    if text := yaml.safe_load(path.read_text()):
+        jsonschema.Draft202012Validator(schema_of("baseline", capfd)).validate(text)
 
 
 def test_every_example_project_s_settings_load() -> None:

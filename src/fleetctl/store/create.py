@@ -15,6 +15,7 @@ _FILES = {
     "fleetctl.yaml": "fleetctl.yaml",
     "inventories/hosts.yaml": "inventories/hosts.yaml",
     "documents/hello.yaml": "documents/hello.yaml",
+    "baselines/debian.yaml": "baselines/debian.yaml",
     ".gitignore": "gitignore",
     "README.md": "README.md",
 }
