@@ -76,7 +76,7 @@ def no_record(_candidate: Candidate) -> datetime | None:
 
 _Patterns: TypeAlias = re.Pattern[str] | None
 _Filters: TypeAlias = list[tuple[FilterKey, _Patterns]]
-_WILD = re.compile(r"[*?\[]")
+_WILD = re.compile(r"[*?]")
 _REJECTED: Final = Decision(Deployment.EXPLICIT_REJECTED, "rejected_patches")
 _NOT_ANNOUNCED: Final = "says nothing of it: it is no security update, no advisory names it, and other updates are not enabled there"
 
@@ -212,23 +212,32 @@ def _matches(filters: _Filters, candidate: Candidate) -> bool:
 
 
 class _List:
-    """`approved_patches` or `rejected_patches`, ready to be asked: what has no wildcard is looked up, not searched for."""
+    """`approved_patches` or `rejected_patches`, ready to be asked about every package of a host.
+
+    All names of a version stand in one text, each between two NULs: one search, or a few, instead of one for each name.
+    """
 
     def __init__(self, entries: Iterable[str]) -> None:
         self._entries = tuple(entries)
         folded = [entry.casefold() for entry in self._entries]
-        self._exact = frozenset(entry for entry in folded if not _WILD.search(entry))
-        self._globs = _any_of(entry for entry in folded if _WILD.search(entry))
+        self._exact = [f"\0{entry}\0" for entry in folded if not _WILD.search(entry)]
+        globs = [_within_name(entry) for entry in folded if _WILD.search(entry)]
+        self._globs = re.compile(f"\0(?:{'|'.join(globs)})\0") if globs else None
 
     def names(self, candidate: Candidate) -> bool:
         """Tell whether an entry names it, in one of the forms of `Candidate.names`."""
-        if not self._exact and self._globs is None:
+        if not self._entries:
             return False
-        names = "\0".join(candidate.names()).casefold().split("\0")
-        if not self._exact.isdisjoint(names):
+        names = "\0".join(("", *candidate.names(), "")).casefold()
+        if any(entry in names for entry in self._exact):
             return True
-        return self._globs is not None and any(self._globs.match(name) for name in names)
+        return self._globs is not None and self._globs.search(names) is not None
 
     def entry(self, candidate: Candidate) -> str:
         """Return the first entry that names it; empty if none does."""
         return next((entry for entry in self._entries if _List([entry]).names(candidate)), "")
+
+
+def _within_name(glob: str) -> str:
+    """Return a regular expression for a pattern with `*` and `?` that does not reach beyond one name."""
+    return re.escape(glob).replace(r"\*", "[^\0]*").replace(r"\?", "[^\0]")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from fleetctl.packages.model import Advisory, AvailableUpdate, AvailableVersion, HostFacts, InstalledPackage
@@ -75,31 +76,33 @@ class Candidate:
         SSM: "Package name formats for approved and rejected patch lists": the name, parts of its NEVRA in eleven forms, the ids of its
         advisories, their CVEs and bugs. Digits alone are always a bug's number. `name=version` is apt's own form.
         """
-        epoch, colon, rest = self.version.partition(":")
-        epoch, rest = (epoch, rest) if colon and epoch.isdigit() else ("0", self.version)
-        upstream, dash, _ = rest.rpartition("-")
-        bare = {upstream if dash else rest, rest, f"{epoch}:{rest}"}
-        name, arch = self.name, self.arch
-        return (
-            name,
-            f"{name}.{arch}",
-            f"{name}={self.version}",
-            *(f"{name}-{version}" for version in bare),
-            *(version for version in bare if not version.isdecimal()),
-            f"{name}-{rest}.{arch}",
-            f"{name}-{epoch}:{rest}.{arch}",
-            f"{epoch}:{name}-{rest}.{arch}",
-            f"{name}.{arch}:{epoch}:{rest}",
-            f"{name}.{arch}:{rest}",
-            *self.values(FilterKey.CVE_ID),
-            *self.values(FilterKey.ADVISORY_ID),
-            *self.values(FilterKey.BUGZILLA_ID),
-        )
+        told = tuple(id_ for a in self.advisories for id_ in (a.id, *a.cve_ids, *a.bugzilla_ids))
+        return (*_names(self.name, self.arch, self.version), *told)
 
     def released(self) -> datetime | None:
         """Return when the vendor published it: by the newest of its advisories, else by the version's own date (SSM: build time)."""
         dates = [advisory.issued for advisory in self.advisories if advisory.issued]
         return max(dates, default=None) or self.date
+
+
+@lru_cache(maxsize=65536)  # a fleet's hosts have the same versions over and over
+def _names(name: str, arch: str, version: str) -> tuple[str, ...]:
+    epoch, colon, rest = version.partition(":")
+    epoch, rest = (epoch, rest) if colon and epoch.isdigit() else ("0", version)
+    upstream, dash, _ = rest.rpartition("-")
+    bare = {upstream if dash else rest, rest, f"{epoch}:{rest}"}
+    return (
+        name,
+        f"{name}.{arch}",
+        f"{name}={version}",
+        *(f"{name}-{text}" for text in bare),
+        *(text for text in bare if not text.isdecimal()),
+        f"{name}-{rest}.{arch}",
+        f"{name}-{epoch}:{rest}.{arch}",
+        f"{epoch}:{name}-{rest}.{arch}",
+        f"{name}.{arch}:{epoch}:{rest}",
+        f"{name}.{arch}:{rest}",
+    )
 
 
 def _repositories(package: InstalledPackage) -> tuple[str, ...]:
