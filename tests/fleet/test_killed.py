@@ -143,6 +143,7 @@ def carry_on(trial: Trial, run_id: str, chance: random.Random) -> None:
             done = ended(controller)
         if done.code == 2 and "nothing is left to resume" in done.stderr:
             return
+        assert done.code in {0, 3}, done
         unknown = trial.program.report(run_id)["Counts"].get("Unknown")
         assert done.code == (3 if unknown else 0), done.stderr
         return
