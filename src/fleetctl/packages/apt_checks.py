@@ -106,11 +106,14 @@ def apt_standing(section: Section) -> list[Trouble]:
 
 
 def apt_refusals(text: str) -> list[Trouble]:
-    """Tell what a rehearsal would do that is never done: change what is held, remove what the system cannot be without."""
+    """Tell what a rehearsal would do that is never done: change what is held, go back, remove what the system cannot be without."""
     found: list[Trouble] = []
     if held := listed(text, "The following held packages will be changed:"):
         message = f"held on the host (apt-mark hold), and so never changed: {', '.join(held)}"
         found.append(Trouble(kind=TroubleKind.DEPENDENCIES, message=message, packages=held))
+    if newer := listed(text, "The following packages will be DOWNGRADED:"):
+        message = f"a newer version is installed, and nothing is ever downgraded: {', '.join(newer)}"
+        found.append(Trouble(kind=TroubleKind.OTHER, message=message, packages=newer))
     if lost := listed(text, "WARNING: The following essential packages will be removed."):
         message = f"it would remove packages that the system cannot be without: {', '.join(lost)}"
         found.append(Trouble(kind=TroubleKind.DEPENDENCIES, message=message, packages=lost))

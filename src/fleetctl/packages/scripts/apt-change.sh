@@ -59,7 +59,7 @@ apt_wait() { # SECONDS
         fi
         sleep 1
     done
-    apt_waited=$(($(apt_clock) - apt_begun))
+    [ -z "$apt_told" ] || apt_waited=$(($(apt_clock) - apt_begun))
     printf 'waited=%s\n' "$apt_waited"
 }
 
@@ -83,6 +83,8 @@ apt_rehearse() {
     printf '%s\n' "$apt_plan"
     return "$apt_code"
 }
+
+apt_removals() { printf '%s\n' "$apt_plan" | sed -n '/^Remv /p; /^Purg /p'; }
 
 apt_sizes() {
     apt_specs apt_quietly apt-get -q --print-uris --no-install-recommends -o APT::Get::AutomaticRemove=false install
@@ -144,21 +146,17 @@ $apt_name
 }
 
 # Without a terminal, its own included, nothing can wait for an answer. needrestart must neither ask nor restart anything by itself:
-# fleetctl tells what runs old code, and reboots where it is told to. A downgrade was asked for by its version, or it is none.
+# fleetctl tells what runs old code, and reboots where it is told to. Nothing is removed that a rehearsal did not tell, nor downgraded:
+# while we waited, somebody may have installed what is newer than what was planned.
 apt_install() { # SECONDS
     DEBIAN_FRONTEND=noninteractive DEBIAN_PRIORITY=critical APT_LISTCHANGES_FRONTEND=none APT_LISTBUGS_FRONTEND=none \
         UCF_FORCE_CONFFOLD=1 NEEDRESTART_MODE=l NEEDRESTART_SUSPEND=fleetctl
     export DEBIAN_FRONTEND DEBIAN_PRIORITY APT_LISTCHANGES_FRONTEND APT_LISTBUGS_FRONTEND UCF_FORCE_CONFFOLD \
         NEEDRESTART_MODE NEEDRESTART_SUSPEND
-    apt_remove=''
-    case "
-$apt_plan" in
-        *"
-Remv "* | *"
-Purg "*) ;;
-        *) apt_remove=--no-remove ;;
-    esac
-    apt_specs apt-get -y -q $apt_remove --allow-downgrades --no-install-recommends -o APT::Get::AutomaticRemove=false \
+    if [ -z "$apt_gone" ] || [ "$apt_gone" != "$(apt_removals)" ]; then
+        apt_remove=--no-remove
+    fi
+    apt_specs apt-get -y -q ${apt_remove-} --no-install-recommends -o APT::Get::AutomaticRemove=false \
         -o Dpkg::Use-Pty=0 -o "DPkg::Lock::Timeout=$1" -o APT::Keep-Downloaded-Packages=false \
         -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold install 2>&1
 }
@@ -167,6 +165,7 @@ apt_apply() { # SECONDS
     cd / && umask 022
     section apt-place apt_place
     apt_can_write || return 0
+    apt_gone=$([ -z "$(apt_holder)" ] || { apt_rehearse </dev/null >/dev/null 2>&1 && apt_removals; })
     section apt-wait apt_wait "$1"
     [ "$section_code" = 0 ] || return 0
     section apt-unfinished-before apt_unfinished
@@ -176,6 +175,7 @@ apt_apply() { # SECONDS
         section apt-offers apt_offers
         return 0
     fi
+    [ "$apt_waited" != 0 ] || apt_gone=$(apt_removals)
     apt_before=$(apt_list) apt_auto=$(apt-mark showauto) apt_started=$(date +%s)
     section apt-install apt_install "$(($1 > apt_waited ? $1 - apt_waited : 0))"
     [ "$section_code" -lt 128 ] || section apt-orphan apt_wait 60
