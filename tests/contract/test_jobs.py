@@ -154,14 +154,19 @@ async def test_many_who_start_it_at_once_run_it_once(place, jobs, caught, tmp_pa
 
 
 async def test_ending_the_following_leaves_the_job_alone(place, jobs, caught) -> None:
-    job, sink = jobs.job("echo on; sleep 1; echo still on; exit 4"), Until()
+    seen = f"/tmp/fct-seen-{uuid.uuid4().hex}"
+    waits = f"echo on; while [ ! -e {seen} ]; do sleep 1; done; rm {seen}; echo still on; exit 4"
+    job, sink = jobs.job(waits), Until()
     async with place.connected() as connection:
         following = asyncio.ensure_future(job.follow(connection, sink))
         await asyncio.wait_for(sink.event.wait(), 20)
         following.cancel()
         with pytest.raises(asyncio.CancelledError):
             await following
-        assert tagged(job.job_id)
+        try:
+            assert tagged(job.job_id)
+        finally:
+            await connection.exec(Command(script=f": >{seen}"), caught())
         assert await job.follow(connection, sink, must_exist=True) == Exit(code=4)
     assert bytes(sink.out) == b"on\nstill on\n"
 
