@@ -171,6 +171,23 @@ async def test_ending_the_following_leaves_the_job_alone(place, jobs, caught) ->
     assert bytes(sink.out) == b"on\nstill on\n"
 
 
+async def test_what_is_started_and_left_can_be_followed_later(place, jobs, caught) -> None:
+    seen = f"/tmp/fct-seen-{uuid.uuid4().hex}"
+    waits = f"echo on; while [ ! -e {seen} ]; do sleep 1; done; rm {seen}; echo still on; exit 4"
+    job, nothing, sink, new = jobs.job(waits), caught(), caught(), []
+    async with place.connected() as connection:
+        for _ in range(2):
+            twin = Job(job.job_id, job.command)
+            await twin.start(connection, nothing, on_started=lambda how: new.append(how.new))
+        assert bytes(nothing.out) == b""
+        assert new == [True, False]
+        assert tagged(job.job_id)
+        await connection.exec(Command(script=f": >{seen}"), caught())
+        assert await job.follow(connection, sink, must_exist=True) == Exit(code=4)
+        assert bytes(sink.out) == b"on\nstill on\n"
+        assert await Job(job.job_id, job.command).start(connection, nothing) is None
+
+
 async def test_killing_ends_the_whole_tree_and_is_told(place, jobs) -> None:
     job, sink = jobs.job(TREE), Until()
     async with place.connected() as connection:

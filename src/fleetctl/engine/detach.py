@@ -166,6 +166,9 @@ class Jobs:
             )
             running.set()
 
+        if not (self._wait or known):
+            await job.start(connection, sink, on_started=started)
+            raise LeftError
         following = asyncio.ensure_future(job.follow(connection, sink, must_exist=known, on_started=started))
         letting_go = asyncio.ensure_future(self._let_go(running))
         try:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from fleetctl.engine.job_endings import lost, refused
 from fleetctl.engine.job_frames import Frames, JobStarted
@@ -100,7 +100,34 @@ class Job:
             ExecFailed: CONNECTION_LOST: call again. JOB_LOST: it was started, and no result will come. READ_ONLY, DISK_FULL, PRECONDITION:
                 nothing was started. REMOTE: the host's answer cannot be read, or it cannot start jobs. And what `Connection.exec` raises.
         """
+        known = must_exist or self.started is not None
+        frames, ended = await self._ask(connection, sink, "yes" if known else "no", on_started=on_started)
+        return self._result(frames, ended, place=connection.host.name)
 
+    async def start(
+        self,
+        connection: Connection,
+        sink: OutputSink,
+        *,
+        on_started: Callable[[JobStarted], None] | None = None,
+    ) -> None:
+        """Start the job unless it exists, and leave it to itself.
+
+        Raises:
+            ExecFailed: as `follow`; CONNECTION_LOST: whether it was started is not known.
+        """
+        frames, ended = await self._ask(connection, sink, "leave", on_started=on_started)
+        if frames.started is None or frames.fault:
+            self._result(frames, ended, place=connection.host.name)
+
+    async def _ask(
+        self,
+        connection: Connection,
+        sink: OutputSink,
+        how: Literal["yes", "no", "leave"],
+        *,
+        on_started: Callable[[JobStarted], None] | None,
+    ) -> tuple[Frames, Exit]:
         def note(started: JobStarted) -> None:
             self.started = started
             if on_started:
@@ -108,12 +135,10 @@ class Job:
 
         nonce = secrets.token_hex(8)
         frames = Frames(mark=f"@@fleetctl-job {nonce}", sink=sink, on_started=note, read=self._read)
-        ended = await connection.exec(
-            self._follower(nonce, known=must_exist or self.started is not None), frames
-        )
-        return self._result(frames, ended, place=connection.host.name)
+        return frames, await connection.exec(self._follower(nonce, how), frames)
 
-    def _follower(self, nonce: str, *, known: bool) -> Command:
+    def _follower(self, nonce: str, how: Literal["yes", "no", "leave"]) -> Command:
+        known = how == "yes"
         pieces: list[str] = []
         line, size, stdin = "", 0, None
         if not known:
@@ -131,7 +156,7 @@ class Job:
         offsets = (str(self._read["stdout"]), str(self._read["stderr"]))
         return Command(
             script=job_script("follow"),
-            args=(self.job_id, nonce, "yes" if known else "no", *offsets, unit, str(size),
+            args=(self.job_id, nonce, how, *offsets, unit, str(size),
                   supervisor if not known else "", line, *pieces),
             stdin=stdin,
             become=self.command.become,

@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2086,SC2154,SC2034,SC2046
 # Starts a detached job unless it is there, then prints what it printed until it ends, in frames (`fleetctl.engine.job_frames`).
-# Arguments: id, nonce, yes if it must be there, offsets into stdout and stderr, unit name, bytes of input, supervisor, command
+# Arguments: id, nonce, yes if it must be there, leave if it is only to be started, offsets into stdout and stderr, unit name, bytes of input, supervisor, command
 # line, pieces of the input; the rest of the input is stdin.
 session=$(
 	unset FLEETCTL_INVOCATION
@@ -183,7 +183,7 @@ attend() {
 		unusable never
 	fi
 	say "S $manager $was $pid $new"
-	follow
+	[ "$must" = leave ] || follow
 }
 
 say "@@fleetctl-job $nonce"
