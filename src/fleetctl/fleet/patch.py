@@ -1,20 +1,35 @@
-"""Patch Manager: what hosts lack by their baselines."""
+"""Patch Manager: what hosts lack by their baselines, exactly what would be installed, and installing it."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
+from fleetctl.errors import NotFoundError
 from fleetctl.fleet.run import RunCalls
 from fleetctl.model import Host
 
 if TYPE_CHECKING:
     from fleetctl.engine.order import RunResult
     from fleetctl.patch.conclude import Scanned
+    from fleetctl.patch.plan import Plan
+    from fleetctl.patch.planning import Choice
     from fleetctl.patch.scan import ScanTask
 
-__all__ = ["PatchCalls"]
+__all__ = ["PatchCalls", "Planned"]
+
+# Fields of tasks that calls take among their options.
+_SCAN: Final = ("become", "detail", "refresh", "max_metadata_age")
+_INSTALL: Final = ("reboot", "rule", "pre", "post", "lock_seconds")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A patch plan, and the run that made it."""
+
+    plan: Plan
+    run: RunResult
 
 
 class PatchCalls(RunCalls):
@@ -49,7 +64,7 @@ class PatchCalls(RunCalls):
         Args:
             hosts: a selector, or hosts.
             baseline: as `scan_task` takes them.
-            **options: as `fan_out` takes them.
+            **options: `become`, `detail`, `refresh`, `max_metadata_age` as `ScanTask` takes them; the others as `carry_out` does.
 
         Raises:
             FleetError: fleetctl itself cannot go on; hosts that cannot be judged are in the report as such.
@@ -57,16 +72,109 @@ class PatchCalls(RunCalls):
         from fleetctl.patch.scan import DOCUMENT  # noqa: PLC0415
 
         options.setdefault("parameters", {"Operation": "Scan"})
-        self.reports_folder("compliance")
-        task = self.scan_task(baseline=baseline)
-        return self.conclude_scan(asyncio.run(self.fan_out(task, hosts, name=DOCUMENT, **options)))
+        self.reports_folder("compliance")  # before the scan: a report that cannot be kept is no use
+        task = self.scan_task(baseline=baseline, **_taken(options, _SCAN))
+        return self.conclude_scan(self.carry_out(task, hosts, name=DOCUMENT, **options))
 
-    def conclude_scan(self, run: RunResult) -> Scanned:
-        """Judge a run of `ScanTask`, and keep the compliance report.
+    def patch_plan(
+        self,
+        hosts: str | Sequence[Host],
+        *,
+        baseline: Sequence[str] = (),
+        choice: Choice | None = None,
+        **options: Any,
+    ) -> Planned:
+        """Find out exactly what Patch Manager would install, and what it would leave.
+
+        Args:
+            hosts: a selector, or hosts.
+            baseline: as `scan_task` takes them.
+            choice: which of the patches that a baseline asks for; all by default.
+            **options: as `patch_scan` takes them.
+
+        Raises:
+            FleetError: fleetctl itself cannot go on; hosts that cannot be planned are in the plan as such.
+        """
+        from fleetctl.patch.planning import Choice, PlanTask, plan_of  # noqa: PLC0415
+        from fleetctl.patch.scan import DOCUMENT  # noqa: PLC0415
+
+        options.setdefault("parameters", {"Operation": "Plan"})
+        selector = hosts if isinstance(hosts, str) else options.get("selector", "")
+        scan = self.scan_task(baseline=baseline, **_taken(options, _SCAN))
+        task = PlanTask(scan=scan, choice=choice or Choice())
+        run = self.carry_out(task, hosts, name=DOCUMENT, **options)
+        return Planned(plan=plan_of(run, selector=selector), run=run)
+
+    def patch_install(
+        self,
+        plan: Plan,
+        hosts: Sequence[Host] | None = None,
+        *,
+        baseline: Sequence[str] = (),
+        **options: Any,
+    ) -> Scanned:
+        """Install exactly what a plan says, reboot where needed, look again, and keep the compliance report.
+
+        Every host works as a detached job: what is cut short goes on with `proceed`.
+
+        Args:
+            plan: of `patch_plan`, or of `fleetctl.patch.plan.read_plan`.
+            hosts: those of the plan to work on; `planned_hosts` by default.
+            baseline: as `scan_task` takes them, for the look afterwards.
+            **options: `reboot`, `rule`, `pre`, `post`, `lock_seconds` as `fleetctl.patch.install.InstallTask` takes them; the others as
+                `patch_scan` does.
+
+        Raises:
+            FleetError: fleetctl itself cannot go on; hosts that fail are in the report as such.
+        """
+        from fleetctl.patch.install import InstallTask  # noqa: PLC0415
+        from fleetctl.patch.scan import DOCUMENT  # noqa: PLC0415
+        from fleetctl.patch.work import install_work  # noqa: PLC0415
+
+        self.reports_folder(
+            "compliance"
+        )  # before anything is changed: a report that cannot be kept is no use
+        chosen = self.planned_hosts(plan) if hosts is None else tuple(hosts)
+        scan = self.scan_task(baseline=baseline, **_taken(options, _SCAN))
+        task = InstallTask(
+            plan=plan.only(host.name for host in chosen), scan=scan, **_taken(options, _INSTALL)
+        )
+        told = {"Operation": "Install", "PlanId": plan.plan_id, "RebootOption": task.reboot}
+        options.setdefault("parameters", told)
+        options.setdefault("selector", plan.selector)
+        options.setdefault("work", install_work(task))
+        return self.conclude_scan(self.carry_out(task, chosen, name=DOCUMENT, detached=True, **options))
+
+    def planned_hosts(self, plan: Plan) -> tuple[Host, ...]:
+        """Return the hosts of a plan that have something to install, in the order of the inventory.
+
+        Raises:
+            NotFoundError: the inventory does not know one of them.
+        """
+        names = {share.host for share in plan.work}
+        known = self.inventory.hosts
+        if missing := sorted(names - known.keys()):
+            raise NotFoundError(
+                f"{len(missing)} hosts of the plan are not in the inventory: {', '.join(missing[:5])}",
+                hint="name the inventory that the plan was made with: -i PATH",
+            )
+        return tuple(host for name, host in known.items() if name in names)
+
+    def conclude_scan(self, run: RunResult, *, looked: Sequence[RunResult] = ()) -> Scanned:
+        """Judge a run of `ScanTask` or `InstallTask`, and keep the compliance report.
+
+        Args:
+            run: whose report it is.
+            looked: runs that looked at further hosts of the same order; they are in the report too.
 
         Raises:
             StateFolderError: it cannot be kept.
         """
         from fleetctl.patch.conclude import conclude  # noqa: PLC0415
 
-        return conclude(run, self.reports_folder("compliance"))
+        return conclude(run, self.reports_folder("compliance"), looked=looked)
+
+
+def _taken(options: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Take out of options what a task is made of."""
+    return {name: options.pop(name) for name in names if name in options}

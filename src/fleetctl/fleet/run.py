@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from fleetctl.fleet.project import ProjectCalls
 from fleetctl.model import EMPTY, Command, Host
@@ -20,7 +20,13 @@ if TYPE_CHECKING:
     from fleetctl.engine.work import Work
     from fleetctl.transport.protocol import TransportOptions
 
-__all__ = ["RunCalls"]
+__all__ = ["RunCalls", "Through"]
+
+Through: TypeAlias = (
+    "Callable[[Callable[[Sequence[Observer], Control], Coroutine[Any, Any, RunResult]]], RunResult]"
+)
+"""Carries out a run: given what starts it with observers and a control, returns what became of it. The command line has one with a
+live view and Ctrl-C."""
 
 
 class RunCalls(ProjectCalls):
@@ -99,13 +105,35 @@ class RunCalls(ProjectCalls):
             order, self.runs, observers=observers, control=control, audit=self.audit, ask=ask
         )
 
+    def carry_out(
+        self, task: Task, hosts: str | Sequence[Host], *, through: Through | None = None, **order: Any
+    ) -> RunResult:
+        """Run a task on hosts as `fan_out` does, and wait for the result.
+
+        Args:
+            task: what each host's share is.
+            hosts: a selector, or hosts.
+            through: what carries it out; in an event loop of its own, without further ado, by default.
+            **order: as `fan_out` takes them; `observers` and `control` only without `through`.
+
+        Raises:
+            FleetError: fleetctl itself cannot go on; hosts that fail are outcomes.
+        """
+        if through is None:
+            return asyncio.run(self.fan_out(task, hosts, **order))
+        return through(
+            lambda observers, control: self.fan_out(
+                task, hosts, observers=observers, control=control, **order
+            )
+        )
+
     def run(self, hosts: str | Sequence[Host], command: str | Command, **options: Any) -> RunResult:
         """Run a shell line, or a `Command`, on hosts, and wait for the result.
 
         Args:
             hosts: a selector, or hosts.
             command: what to run.
-            **options: as `fan_out` takes them.
+            **options: as `carry_out` takes them.
 
         Raises:
             FleetError: fleetctl itself cannot go on; hosts that fail are outcomes.
@@ -116,7 +144,7 @@ class RunCalls(ProjectCalls):
             command = Command(script=command)
         options.setdefault("parameters", {"commands": [command.script]})
         options.setdefault("name", "AWS-RunShellScript")
-        return asyncio.run(self.fan_out(CommandTask(command=command), hosts, **options))
+        return self.carry_out(CommandTask(command=command), hosts, **options)
 
     async def proceed(
         self,
