@@ -78,6 +78,8 @@ def test_security_fixes_are_planned_installed_and_proved(
     planned = {change["Name"]: change["After"] for change in share["Changes"] if change["Kind"] == "upgrade"}
     assert {"fl-lib", "fl-kernel"} <= set(planned)
     assert "fl-held" in {item["Name"] for item in share["LeftOut"]}
+    dry = run("patch", "install", str(path), "--dry-run", "--format", "json")
+    assert (dry.returncode, json.loads(dry.stdout)) == (6, json.loads(path.read_text()))
     assert installed(host) == before, "planning changes nothing"
 
     report = run.json("patch", "install", str(path), "--yes", code=5)
@@ -95,6 +97,13 @@ def test_security_fixes_are_planned_installed_and_proved(
     last = run.last()["Install"]
     assert (last["AttemptedCount"], last["AlreadyInstalledCount"]) == (0, len(share["Patches"]))
     assert host.output("ls -A /var/tmp").find("fleetctl") == -1, "nothing is left of the jobs"
+
+    idle = run("patch", "install", "all", "--package", "fl-held", "--yes")
+    assert idle.returncode == 5, (
+        "what is held leaves a host not compliant, whether anything could be installed or not"
+    )
+    assert "nothing to install: what is missing is kept back" in idle.stderr
+    assert "held on the host" in idle.stdout
 
 
 def test_a_failing_maintainer_script_is_named_and_hides_nothing(

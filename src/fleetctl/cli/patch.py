@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,9 +16,10 @@ from fleetctl.cli.verdict import show_verdict
 if TYPE_CHECKING:
     from fleetctl.engine.order import RunResult
     from fleetctl.fleet import Fleet
+    from fleetctl.model import Host
     from fleetctl.patch.scan import ScanTask
 
-__all__ = ["patch"]
+__all__ = ["carry_out_scan", "patch"]
 
 _SEVERITIES = ("critical", "high", "medium", "low", "informational", "unspecified")
 
@@ -93,7 +94,10 @@ def scan(app: App, /, targets: str, work: WorkOptions, **given: Any) -> None:
     fleet = app.fleet()
     fleet.reports_folder("compliance")  # before the scan: a report that cannot be kept is no use
     begun = time.monotonic()
-    result = _carry_out(app, fleet, _task(fleet, given), work=work, targets=targets, comment=given["comment"])
+    hosts = work.hosts(fleet, targets)
+    result = carry_out_scan(
+        app, fleet, _task(fleet, given), hosts, work=work, selector=targets, comment=given["comment"]
+    )
     scanned = fleet.conclude_scan(result)
     show_verdict(app, scanned, given, seconds=time.monotonic() - begun)
 
@@ -110,9 +114,17 @@ def _task(fleet: Fleet, given: Mapping[str, Any]) -> ScanTask:
     )
 
 
-def _carry_out(
-    app: App, fleet: Fleet, task: ScanTask, *, work: WorkOptions, targets: str, comment: str
+def carry_out_scan(
+    app: App,
+    fleet: Fleet,
+    task: ScanTask,
+    hosts: Sequence[Host],
+    *,
+    work: WorkOptions,
+    selector: str,
+    comment: str = "",
 ) -> RunResult:
+    """Look at hosts, and show how it goes."""
     from fleetctl.cli.work import fan_out  # noqa: PLC0415
     from fleetctl.patch.scan import DOCUMENT  # noqa: PLC0415
 
@@ -120,11 +132,11 @@ def _carry_out(
         app,
         fleet,
         task,
-        work.hosts(fleet, targets),
+        hosts,
         work=work,
-        title=f"patch scan {targets}",
+        title=f"patch scan {selector}",
         name=DOCUMENT,
         parameters={"Operation": "Scan"},
         comment=comment,
-        selector=targets,
+        selector=selector,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,16 +13,18 @@ import click
 from fleetctl.cli import complete
 from fleetctl.cli.app import App, FleetCommand, pass_app
 from fleetctl.cli.options import WorkOptions, baseline_option, output_options, work_options, yes_option
-from fleetctl.cli.patch_plan import choice_options, make_plan, show_plan
+from fleetctl.cli.patch_plan import choice_options, leave_with_plan, make_plan, show_plan
 from fleetctl.cli.verdict import show_verdict
 from fleetctl.cli.waves import WAVES_EPILOG, WaveOptions, asker, wave_options
 from fleetctl.errors import UsageError
 
 if TYPE_CHECKING:
+    from fleetctl.engine.order import RunResult
+    from fleetctl.engine.rollout import Rollout
     from fleetctl.fleet import Fleet
     from fleetctl.model import Host
     from fleetctl.patch.install import InstallTask
-    from fleetctl.patch.plan import Plan
+    from fleetctl.patch.plan import HostPlan, Plan
 
 __all__ = ["install"]
 
@@ -31,15 +34,17 @@ versions are installed; a host whose state has moved since is refused, a version
 
 Every host works as a detached job: it survives the loss of the connection and of this machine ('fleetctl runs resume' goes on). Held
 packages stay as they are, local configuration files are kept and told. After it, and after a reboot, the host is looked at again: that
-decides.
+decides: the report names all hosts of the plan, also those that had nothing to install. A host that only waits for a reboot gets it.
 
 Examples:
   fleetctl patch install web.plan
   fleetctl patch install web --security-only --yes
+  fleetctl patch install web --dry-run
   fleetctl patch install web.plan --waves 1,10%,100% --gate 'systemctl is-active nginx' --bake 10m
   fleetctl patch install db.plan --reboot never --pre './drain' --post './undrain'
 
-Exit codes: 0 installed and compliant; 3 a host failed; 4 hosts unreachable; 5 installed, and still not compliant; 7 a gate was red.
+Exit codes: 0 installed and compliant; 3 a host failed; 4 hosts unreachable; 5 still not compliant, whether anything could be
+installed or not; 6 --dry-run found something to install; 7 a gate was red.
 
 """
 
@@ -77,6 +82,7 @@ Exit codes: 0 installed and compliant; 3 a host failed; 4 hosts unreachable; 5 i
     help="Wait for who holds the package manager's lock.  [default: 600]",
 )
 @click.option("-b", "--become/--no-become", default=None, help="For looking; installing is done as root.")
+@click.option("--dry-run", is_flag=True, help="Show the plan, and change nothing: as 'patch plan' does.")
 @click.option("--comment", default="", metavar="TEXT", help="Free text for the record.")
 @output_options("table", "json", "jsonl", "yaml", "csv", "junit")
 @wave_options
@@ -86,31 +92,74 @@ Exit codes: 0 installed and compliant; 3 a host failed; 4 hosts unreachable; 5 i
 def install(app: App, /, plan_or_targets: str, work: WorkOptions, waves: WaveOptions, **given: Any) -> None:
     """Install exactly what a plan says, reboot where needed, and look again."""
     from fleetctl.cli.prompts import confirm  # noqa: PLC0415
-    from fleetctl.cli.work import fan_out  # noqa: PLC0415
-    from fleetctl.patch.scan import DOCUMENT  # noqa: PLC0415
-    from fleetctl.patch.work import install_work  # noqa: PLC0415
+    from fleetctl.cli.show import show_problems  # noqa: PLC0415
 
     fleet = app.fleet()
     fleet.reports_folder("compliance")  # before anything is changed: a report that cannot be kept is no use
     rollout = waves.rollout()
-    plan = _plan(app, fleet, plan_or_targets, work=work, given=given)
-    hosts = _hosts(fleet, plan, work)
-    if not hosts:
-        app.note("nothing to install: every host has what its baseline asks for, or cannot have it")
-        return
-    confirm(f"Install this on {len(hosts)} host{'s' if len(hosts) != 1 else ''}?", yes=given["yes"])
-    task = _task(fleet, plan.only(host.name for host in hosts), given)
-    limits = work.limits(fleet)
     begun = time.monotonic()
-    result = fan_out(
+    plan, planned = _plan(app, fleet, plan_or_targets, work=work, given=given)
+    if given["dry_run"]:
+        leave_with_plan(app, plan, planned, given, seconds=time.monotonic() - begun)
+    hosts = _hosts(fleet, plan, work)
+    todo = tuple(host for host in hosts if _has_work(plan.of(host.name), given["reboot"]))
+    idle = tuple(host for host in hosts if host not in todo)
+    if todo:
+        if planned is not None:
+            show_problems(planned.report["Invocations"])
+        if not given["yes"]:
+            show_plan(plan)
+        confirm(_question(plan, todo), yes=given["yes"])
+    looked = _look(app, fleet, idle, planned, work=work, given=given)
+    if todo:
+        title = f"patch install {plan_or_targets}"
+        result = _carry_out(app, fleet, todo, plan, work=work, given=given, rollout=rollout, title=title)
+        scanned = fleet.conclude_scan(result, looked=_without(looked, todo))
+    elif looked is not None:
+        scanned = fleet.conclude_scan(looked)
+        app.note(f"nothing to install: {_WHY_NOT[bool(scanned.verdict.non_compliant)]}")
+    else:
+        raise UsageError("no host of the plan is left", hint="see what it holds with: --dry-run")
+    show_verdict(app, scanned, given, seconds=time.monotonic() - begun)
+
+
+_WHY_NOT = {
+    False: "hosts have what their baselines ask for",
+    True: "what is missing is kept back, or cannot be had; the plan says why: fleetctl patch plan",
+}
+
+
+def _without(looked: RunResult | None, hosts: tuple[Host, ...]) -> list[RunResult]:
+    if looked is None:
+        return []
+    names = {host.name for host in hosts}
+    return [replace(looked, outcomes=tuple(o for o in looked.outcomes if o.host not in names))]
+
+
+def _carry_out(
+    app: App,
+    fleet: Fleet,
+    hosts: tuple[Host, ...],
+    plan: Plan,
+    *,
+    work: WorkOptions,
+    given: Mapping[str, Any],
+    rollout: Rollout | None,
+    title: str,
+) -> RunResult:
+    from fleetctl.cli.work import fan_out  # noqa: PLC0415
+    from fleetctl.patch.scan import DOCUMENT  # noqa: PLC0415
+    from fleetctl.patch.work import install_work  # noqa: PLC0415
+
+    task = _task(fleet, plan.only(host.name for host in hosts), given)
+    return fan_out(
         app,
         fleet,
         task,
         hosts,
         work=work,
-        title=f"patch install {plan_or_targets}",
+        title=title,
         name=DOCUMENT,
-        limits=limits,
         parameters={"Operation": "Install", "PlanId": plan.plan_id, "RebootOption": given["reboot"]},
         comment=given["comment"],
         selector=plan.selector,
@@ -119,13 +168,12 @@ def install(app: App, /, plan_or_targets: str, work: WorkOptions, waves: WaveOpt
         rollout=rollout,
         ask=asker(app),
     )
-    scanned = fleet.conclude_scan(result)
-    show_verdict(app, scanned, given, seconds=time.monotonic() - begun)
 
 
 def _plan(
     app: App, fleet: Fleet, plan_or_targets: str, *, work: WorkOptions, given: Mapping[str, Any]
-) -> Plan:
+) -> tuple[Plan, RunResult | None]:
+    """Return the plan, and the run that made it where it was made now."""
     path = Path(plan_or_targets)
     if path.is_file():
         from fleetctl.patch.plan import read_plan  # noqa: PLC0415
@@ -133,31 +181,62 @@ def _plan(
         if given["security_only"] or given["cve"] or given["package"] or given["exclude_package"]:
             raise UsageError("a plan is installed as it is", hint="make another with: fleetctl patch plan")
         plan = read_plan(path)
-    else:
-        from fleetctl.cli.show import show_problems  # noqa: PLC0415
-
-        plan, run = make_plan(app, fleet, plan_or_targets, work=work, given=given)
-        show_problems(run.report["Invocations"])
-    if not given["yes"]:
-        show_plan(plan)
-    return plan
+        for host, why in plan.failed.items():
+            app.note(f"warning: {host} is not in the plan, it could not be planned: {why}")
+        return plan, None
+    return make_plan(app, fleet, plan_or_targets, work=work, given=given)
 
 
 def _hosts(fleet: Fleet, plan: Plan, work: WorkOptions) -> tuple[Host, ...]:
-    """Return the hosts that have something to install, as the inventory and the flags say they are reached."""
+    """Return the hosts of a plan, as the inventory and the flags say they are reached."""
     from fleetctl.errors import NotFoundError  # noqa: PLC0415
 
-    names = [share.host for share in plan.work]
+    names = {share.host for share in plan.hosts}
     known = fleet.inventory.hosts
-    if missing := [name for name in names if name not in known]:
+    if missing := sorted(name for name in names if name not in known):
         raise NotFoundError(
             f"{len(missing)} hosts of the plan are not in the inventory: {', '.join(missing[:5])}",
             hint="name the inventory that the plan was made with: -i PATH",
         )
-    if not names:
-        return ()
-    wanted = set(names)
-    return tuple(host for host in work.hosts(fleet, "all") if host.name in wanted)
+    chosen = replace(work, limit=None).hosts(fleet, "all") if names else ()
+    return tuple(host for host in chosen if host.name in names)[: work.limit]
+
+
+def _has_work(share: HostPlan | None, reboot: str) -> bool:
+    """Tell whether a host is to be changed: SSM reboots also what waits for a reboot from before (RebootIfNeeded)."""
+    return share is not None and bool(share.patches or (share.reboot_pending and reboot != "never"))
+
+
+def _question(plan: Plan, hosts: tuple[Host, ...]) -> str:
+    shares = [plan.of(host.name) for host in hosts]
+    installing = sum(bool(share and share.patches) for share in shares)
+    waiting = len(hosts) - installing
+    asked = [f"Install this on {installing} host{'s' if installing != 1 else ''}"] if installing else []
+    if waiting:
+        asked.append(f"reboot {waiting} that wait{'s' if waiting == 1 else ''} for it")
+    question = " and ".join(asked)
+    return f"{question[0].upper()}{question[1:]}?"
+
+
+def _look(
+    app: App,
+    fleet: Fleet,
+    idle: tuple[Host, ...],
+    planned: RunResult | None,
+    *,
+    work: WorkOptions,
+    given: Mapping[str, Any],
+) -> RunResult | None:
+    """Return a run that looked at the hosts that have nothing to install: the one that planned them, else one that does it now."""
+    from fleetctl.cli.patch import carry_out_scan  # noqa: PLC0415
+    from fleetctl.cli.show import show_problems  # noqa: PLC0415
+
+    if planned is not None or not idle:
+        return planned
+    task = fleet.scan_task(baseline=given["baseline"], become=given["become"])
+    run = carry_out_scan(app, fleet, task, idle, work=work, selector=",".join(host.name for host in idle))
+    show_problems(run.report["Invocations"])
+    return run
 
 
 def _task(fleet: Fleet, plan: Plan, given: Mapping[str, Any]) -> InstallTask:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fleetctl.patch.plan import HostPlan, Plan
     from fleetctl.patch.planning import Choice
 
-__all__ = ["choice_of", "choice_options", "make_plan", "plan", "show_plan"]
+__all__ = ["choice_of", "choice_options", "leave_with_plan", "make_plan", "plan", "show_plan"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -80,11 +80,26 @@ def choice_of(given: Mapping[str, Any]) -> Choice:
 @pass_app
 def plan(app: App, /, targets: str, work: WorkOptions, **given: Any) -> None:
     """Show exactly what Patch Manager would install on TARGETS, and what it would leave."""
+    begun = time.monotonic()
+    made, run = make_plan(app, app.fleet(), targets, work=work, given=given)
+    leave_with_plan(app, made, run, given, seconds=time.monotonic() - begun)
+
+
+def leave_with_plan(
+    app: App, made: Plan, run: RunResult | None, given: Mapping[str, Any], *, seconds: float
+) -> NoReturn:
+    """Show a plan as the flags say, and end with its exit code.
+
+    Args:
+        app: the shared flags.
+        made: the plan.
+        run: that made it; None: it was read from a file.
+        given: `format_` and `output`.
+        seconds: how long it took.
+    """
     from fleetctl.cli.show import show_problems, show_summary  # noqa: PLC0415
     from fleetctl.engine.report import exit_code  # noqa: PLC0415
 
-    begun = time.monotonic()
-    made, run = make_plan(app, app.fleet(), targets, work=work, given=given)
     format_, output = given["format_"], given["output"]
     if format_ != "table" or output is not None:
         from fleetctl.cli.output import write  # noqa: PLC0415
@@ -93,14 +108,15 @@ def plan(app: App, /, targets: str, work: WorkOptions, **given: Any) -> None:
         write(tell_plan(made), "json" if format_ == "table" else format_, output)
     if format_ == "table":
         show_plan(made)
-    show_problems(run.report["Invocations"])
-    if not app.quiet:
-        show_summary(run.report, seconds=time.monotonic() - begun)
-        if output is not None and made.work:
-            app.note(f"install it with: fleetctl patch install {output}")
-    code = exit_code(run.outcomes, interrupted=run.interrupted) or (6 if made.work else 0)
-    if code:
-        raise SystemExit(code)
+    code = 0
+    if run is not None:
+        code = exit_code(run.outcomes, interrupted=run.interrupted)
+        show_problems(run.report["Invocations"])
+        if not app.quiet:
+            show_summary(run.report, seconds=seconds)
+    if output is not None and made.work:
+        app.note(f"install it with: fleetctl patch install {output}")
+    raise SystemExit(code or (6 if made.work else 0))
 
 
 def make_plan(

@@ -16,8 +16,8 @@ from typing import Any, Literal, TypeAlias
 from fleetctl.engine.boot import RebootFailed, RebootRule
 from fleetctl.engine.reboots import Reboots
 from fleetctl.engine.task import Session
-from fleetctl.model import Become, Command, Host, Outcome, Reason, Status
-from fleetctl.packages.change import Applied, Change, Trouble
+from fleetctl.model import Command, Outcome, Reason, Status
+from fleetctl.packages.change import Applied, Change, Trouble, TroubleKind
 from fleetctl.packages.protocol import PackageManager
 from fleetctl.packages.sections import read_sections
 from fleetctl.patch.choose import patch_group_of
@@ -66,10 +66,6 @@ class InstallTask:
         except CannotChange as exc:
             return cannot_change(_skipped(session, ""), exc)
 
-    def root_on(self, host: Host) -> Become:
-        """Return how to become root on a host: packages are root's. It is dropped where root is logged in."""
-        return replace(host.become, user="root") if host.become else Become()
-
 
 @dataclass(slots=True, kw_only=True)
 class _Done:
@@ -102,7 +98,7 @@ class _Installation:
         self._task = task
         self._session = session
         self._share = share
-        self._become = task.root_on(session.host)
+        self._become = task.scan.root_on(session.host)
         self._done = _Done()
 
     async def run(self) -> Outcome:
@@ -127,8 +123,13 @@ class _Installation:
     async def _as_planned(self, look: Look, todo: Sequence[PlannedPatch]) -> bool:
         """Ask the package manager what it would do now, and compare."""
         wanted = tuple(patch.wanted for patch in todo)
-        now = await simulate(self._session, self._task.scan, look, wanted, step="simulate")
+        now = await simulate(
+            self._session, self._task.scan, look, wanted, become=self._become, step="simulate"
+        )
         if now.troubles:
+            # Who holds the lock changes packages now. The installation waits for it, and rehearses again when it is its turn.
+            if {trouble.kind for trouble in now.troubles} == {TroubleKind.LOCKED}:
+                return True
             self._fail_by(now.troubles)
             return False
         done = {(patch.name, patch.arch) for patch in self._done.already}

@@ -7,18 +7,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, Final
 
 from fleetctl.engine.order import RunResult
 from fleetctl.engine.task import Session
-from fleetctl.model import Command, Host, Outcome, Reason, Status
-from fleetctl.packages.change import PackageChanger, Simulation, Wanted
+from fleetctl.model import Become, Command, Host, Outcome, Reason, Status
+from fleetctl.packages.change import PackageChanger, Simulation, Trouble, TroubleKind, Wanted
 from fleetctl.packages.model import PackageState
 from fleetctl.packages.protocol import PackageManager
 from fleetctl.packages.sections import read_sections
 from fleetctl.patch.evaluate import Patch, PatchState
 from fleetctl.patch.plan import HostPlan, LeftOut, Plan, PlannedPatch
 from fleetctl.patch.scan import Look, ScanTask
+from fleetctl.transport.protocol import ExecFailed
 
 __all__ = [
     "CannotChange",
@@ -32,6 +33,15 @@ __all__ = [
     "plan_of",
     "simulate",
 ]
+
+_NO_ROOT: Final = frozenset(
+    {
+        Reason.BECOME_PASSWORD_MISSING,
+        Reason.BECOME_PASSWORD_WRONG,
+        Reason.BECOME_NOT_ALLOWED,
+        Reason.BECOME_MISSING,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +77,8 @@ class Choice:
 @dataclass(frozen=True, kw_only=True)
 class PlanTask:
     """Plans hosts: two round trips, nothing written there.
+
+    The package manager is asked as root, who will install it: dnf and zypper tell nobody else. Not where `scan` says never to become root.
 
     Attributes:
         scan: how hosts are looked at.
@@ -105,7 +117,7 @@ async def plan_host(
     plan = host_plan(session.host, look, choice)
     if not plan.patches:
         return plan
-    simulation = await simulate(session, scan, look, plan.wanted, step=step)
+    simulation = await _simulated(session, scan, look, plan.wanted, step=step)
     return replace(
         plan,
         changes=simulation.changes,
@@ -147,12 +159,38 @@ def host_plan(host: Host, look: Look, choice: Choice) -> HostPlan:
     )
 
 
-async def simulate(
+async def _simulated(
     session: Session, scan: ScanTask, look: Look, wanted: tuple[Wanted, ...], *, step: str
+) -> Simulation:
+    """Ask as root; where root is not to be had, ask all the same, and say so."""
+    if scan.become is False:
+        return await simulate(session, scan, look, wanted, become=None, step=step)
+    try:
+        return await simulate(session, scan, look, wanted, become=scan.root_on(session.host), step=step)
+    except ExecFailed as exc:
+        if exc.reason not in _NO_ROOT:
+            raise
+        hint = f"; {exc.hint}" if exc.hint else ""
+        no_root = Trouble(
+            kind=TroubleKind.NOT_ROOT, message=f"to install it root is wanted: {exc.message}{hint}"
+        )
+    simulation = await simulate(session, scan, look, wanted, become=None, step=f"{step}-as-user")
+    others = [trouble for trouble in simulation.troubles if trouble.kind is not TroubleKind.NOT_ROOT]
+    return replace(simulation, troubles=(no_root, *others))
+
+
+async def simulate(
+    session: Session,
+    scan: ScanTask,
+    look: Look,
+    wanted: tuple[Wanted, ...],
+    *,
+    become: Become | None,
+    step: str,
 ) -> Simulation:
     """Ask a host's package manager what exactly a request would change."""
     changer = changer_of(scan.managers, look.state.manager)
-    command = Command(script=changer.simulate_script(wanted), become=scan.on(session.host).become)
+    command = Command(script=changer.simulate_script(wanted), become=become)
     await session.exec(command, step=step)
     return changer.parse_simulation(read_sections(session.stdout(step), session.stderr(step)))
 

@@ -101,6 +101,11 @@ class ScanTask:
         become = None if self.become is False else host.become
         return Command(script=self.script, become=become or (Become() if self.become else None))
 
+    @staticmethod
+    def root_on(host: Host) -> Become:
+        """Return how to become root on a host: packages are root's. It is dropped where root is logged in."""
+        return replace(host.become, user="root") if host.become else Become()
+
     async def __call__(self, session: Session) -> Outcome:
         """Scan one host."""
         end = await session.exec(self.on(session.host))
