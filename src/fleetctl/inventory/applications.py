@@ -8,6 +8,7 @@ from typing import Final
 from fleetctl.inventory.purl import Distribution, package_url
 from fleetctl.inventory.types import Item
 from fleetctl.packages.alpmversion import split_alpm_version
+from fleetctl.packages.apkversion import split_apk_version
 from fleetctl.packages.debversion import split_deb_version
 from fleetctl.packages.facts import moment
 from fleetctl.packages.sections import Section, Sections
@@ -158,14 +159,9 @@ def _apk_fields(block: str) -> Iterator[tuple[str, str]]:
 
 def _split(row: dict[str, str], *, keep_epoch: bool = True) -> dict[str, str]:
     epoch, version, release = (
-        split_alpm_version(row["version"]) if keep_epoch else ("", *_apk_version(row["version"]))
+        split_alpm_version(row["version"]) if keep_epoch else ("", *split_apk_version(row["version"]))
     )
     return {**row, "epoch": epoch, "version": version, "release": release}
-
-
-def _apk_version(text: str) -> tuple[str, str]:
-    version, dash, release = text.rpartition("-")
-    return (version, release) if dash else (text, "")
 
 
 _READERS: Final = {"dpkg": _dpkg, "rpm": _rpm, "pacman": _pacman, "apk": _apk}

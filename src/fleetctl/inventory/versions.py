@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any, Final
 
 from fleetctl.inventory.purl import full_version
 from fleetctl.packages.alpmversion import alpm_version_key, split_alpm_version
-from fleetctl.packages.collect import GROUP
+from fleetctl.packages.apkversion import apk_version_key, split_apk_version
 from fleetctl.packages.debversion import deb_version_key, split_deb_version
 from fleetctl.packages.rpmversion import rpm_version_key, split_rpm_version
-from fleetctl.spec.plugins import load, names
 
 __all__ = ["compare"]
 
@@ -21,7 +19,13 @@ _SPLIT: Final[Mapping[str, Callable[[str], tuple[str, str, str]]]] = {
     "dpkg": split_deb_version,
     "rpm": split_rpm_version,
     "pacman": split_alpm_version,
-    "apk": lambda text: ("", *_split_apk(text)),
+    "apk": lambda text: ("", *split_apk_version(text)),
+}
+_KEYS: Final[Mapping[str, Callable[[str], Any]]] = {
+    "dpkg": deb_version_key,
+    "rpm": rpm_version_key,
+    "pacman": alpm_version_key,
+    "apk": apk_version_key,
 }
 _VERSIONS: Final = frozenset({"PlatformVersion", "KernelVersion", "Version"})
 
@@ -42,7 +46,7 @@ def compare(item: Mapping[str, str], field: str, value: str) -> int:
     if field == "Version" and manager in _SPLIT:
         if told == value:
             return 0  # an upstream version may hold a dash
-        key = _key(manager)
+        key = _KEYS[manager]
         return _sign(key(_as_far(item, manager, value)), key(value))
     if field in _VERSIONS:
         return _sign(rpm_version_key(told), rpm_version_key(value))
@@ -58,24 +62,6 @@ def _as_far(item: Mapping[str, str], manager: str, value: str) -> str:
     if not release:
         shown.pop("Release", None)
     return full_version(shown, epoch=bool(epoch))
-
-
-@cache
-def _key(manager: str) -> Callable[[str], Any]:
-    known: dict[str, Callable[[str], Any]] = {
-        "dpkg": deb_version_key,
-        "rpm": rpm_version_key,
-        "pacman": alpm_version_key,
-    }
-    if manager in known:
-        return known[manager]
-    # apk orders by rules of its own, which whoever asks it knows; rpm's are near to them.
-    return load(GROUP, manager)().version_key if manager in names(GROUP) else rpm_version_key
-
-
-def _split_apk(text: str) -> tuple[str, str]:
-    version, dash, release = text.rpartition("-")
-    return (version, release) if dash else (text, "")
 
 
 def _sign(left: Any, right: Any) -> int:

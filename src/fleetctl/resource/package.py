@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final, Literal
 from pydantic import Field, field_validator
 
 from fleetctl.packages.alpmversion import alpm_version_key
+from fleetctl.packages.apkversion import apk_version_key
 from fleetctl.packages.debversion import deb_version_key
 from fleetctl.packages.rpmversion import rpm_version_key
 from fleetctl.resource.facts import Facts
@@ -22,6 +23,7 @@ _KEYS: Final[dict[str, Callable[[str], Any]]] = {
     "dpkg": deb_version_key,
     "rpm": rpm_version_key,
     "pacman": alpm_version_key,
+    "apk": apk_version_key,
 }
 _HOLDS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "=": lambda a, b: bool(a == b),

@@ -62,7 +62,7 @@ SETTINGS = "sshd=/usr/sbin/sshd\nsettings=130\n"
         ("package", "manager=rpm\npackage a is not installed\nasked=1", {"name": "a"}, BAD, "a: expected installed, found not installed"),
         ("package", "manager=rpm\nerror: rpmdb open failed\nasked=1", {"name": "a", "state": "absent"}, UNKNOWN, "rpm: error: rpmdb open failed"),
         ("package", "manager=pacman\nerror: package 'a' was not found\nasked=1", {"name": "a", "state": "absent"}, GOOD, ""),
-        ("package", "manager=apk\nasked=0\ninstalled=ok 1.36.1-r2", {"name": "busybox"}, GOOD, ""),
+        ("package", "manager=apk\nasked=0\ninstalled=ok 1.36.1-r2", {"name": "busybox", "version": "> 1.36.1_rc9-r9"}, GOOD, ""),
         ("package", "manager=none", {"name": "a"}, UNKNOWN, "no package manager that fleetctl knows"),
         ("file", "exists=yes\nkind=file\nls=-rwsr-x--T 1 root wheel 3 Nov  1 10:00 /x\nlsn=-rwsr-x--T 1 0 10 3 Nov  1 10:00 /x", {"path": "/x", "mode": "5750", "group": "wheel", "owner": "0"}, GOOD, ""),
         ("file", "exists=yes\nkind=file\nstat=644 www root 33 0 5", {"path": "/x", "owner": "root"}, BAD, "owner: expected root, found www"),

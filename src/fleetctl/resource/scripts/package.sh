@@ -28,7 +28,9 @@ check_package() { # NAME
     apk)
         apk info -e -- "$1" >/dev/null 2>&1
         fact asked "$?"
-        awk -v name="$1" '/^P:/ { p = substr($0, 3) } /^V:/ && p == name { print "installed=ok " substr($0, 3) }' /lib/apk/db/installed
+        package_path=/lib/apk/db/installed
+        [ -e "$package_path" ] || package_path=/usr/lib/apk/db/installed
+        awk -v name="$1" '/^P:/ { p = substr($0, 3) } /^V:/ && p == name { print "installed=ok " substr($0, 3) }' "$package_path"
         ;;
     esac
     return 0
