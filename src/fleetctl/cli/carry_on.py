@@ -12,8 +12,9 @@ import click
 
 from fleetctl.cli import complete
 from fleetctl.cli.app import App, FleetCommand, pass_app
+from fleetctl.cli.ending import as_they_come, end
 from fleetctl.cli.options import WorkOptions, work_options, yes_option
-from fleetctl.cli.result import Shown, leave, line_printer, show_result, shown_options
+from fleetctl.cli.result import Shown, line_printer, show_result, shown_options
 from fleetctl.errors import BlockedError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
@@ -170,6 +171,7 @@ def retry(app: App, /, run: str, work: WorkOptions, **given: Any) -> None:
     if "unknown" in kinds:
         confirm(f"Do it again on {len(hosts)} hosts, of which some may have done it?", yes=given["yes"])
     shown, begun = Shown.of(given), time.monotonic()
+    lines = as_they_come(order, shown)
     result = fan_out(
         app,
         fleet,
@@ -177,8 +179,8 @@ def retry(app: App, /, run: str, work: WorkOptions, **given: Any) -> None:
         hosts,
         work=work,
         title=f"retry of {folder.run_id}",
-        observers=[line_printer(fleet.runs)] if shown.as_they_come else [],
-        draw=not shown.as_they_come,
+        observers=[line_printer(fleet.runs)] if lines else [],
+        draw=not lines,
         name=order["DocumentName"],
         limits=replace(limits_of(order), **work.limit_changes()),
         parameters=order.get("Parameters", {}),
@@ -189,8 +191,7 @@ def retry(app: App, /, run: str, work: WorkOptions, **given: Any) -> None:
         detached=bool(order.get("Detached")),
         retry_of=folder.run_id,
     )
-    show_result(app, result, shown, seconds=time.monotonic() - begun, save=given["save"])
-    leave(result)
+    end(app, fleet, result, given, shown=shown, seconds=time.monotonic() - begun)
 
 
 @click.command(cls=FleetCommand, epilog=CANCEL_EPILOG)
@@ -269,7 +270,7 @@ def _proceed(
     hosts = work.applied(hosts_in_order(folder, fleet.inventory.hosts, verb=verb, retry_unknown=again))
     shown, options = Shown.of(dict(given)), work.transport_options(fleet)
     changes, environment = work.limit_changes(), _environment(given.get("env", ()))
-    begun = time.monotonic()
+    begun, lines = time.monotonic(), as_they_come(run, shown)
     result: RunResult = carry_out(
         app,
         lambda observers, control: fleet.proceed(
@@ -285,14 +286,15 @@ def _proceed(
             ask=asker(app),
         ),
         title=f"{verb} {folder.run_id}",
-        observers=[line_printer(fleet.runs)] if shown.as_they_come else [],
-        draw=not shown.as_they_come,
+        observers=[line_printer(fleet.runs)] if lines else [],
+        draw=not lines,
         lasting=bool(run.get("Detached")),
     )
-    show_result(app, result, shown, seconds=time.monotonic() - begun, save=given["save"])
-    if verb == "cancel":
-        _leave_cancelled(result.report)
-    leave(result)
+    seconds = time.monotonic() - begun
+    if verb != "cancel":
+        end(app, fleet, result, given, shown=shown, seconds=seconds)
+    show_result(app, result, shown, seconds=seconds, save=given["save"])
+    _leave_cancelled(result.report)
 
 
 def _watch(app: App, folder: RunFolder, given: Mapping[str, Any]) -> NoReturn:

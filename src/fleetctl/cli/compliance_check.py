@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,15 +13,11 @@ from fleetctl.cli import complete
 from fleetctl.cli.app import App, FleetCommand, pass_app
 from fleetctl.cli.options import WorkOptions, output_options, work_options, yes_option
 from fleetctl.cli.verdict import grouped, show_end
-from fleetctl.errors import SelectorError, UsageError
 
 if TYPE_CHECKING:
     from fleetctl.compliance.policy_report import Checked
-    from fleetctl.compliance.policy_task import PolicyTask
-    from fleetctl.fleet import Fleet
-    from fleetctl.model import Host
 
-__all__ = ["check"]
+__all__ = ["check", "show_checked"]
 
 EPILOG = """\
 Nothing is changed on the hosts, and all checks of all policies are one round trip. A check that cannot be judged (a file that only
@@ -57,61 +53,25 @@ not compliant; 130 interrupted.
 def check(app: App, /, targets: str, work: WorkOptions, **given: Any) -> None:
     """Hold TARGETS to policies, and report what is not as it should be."""
     from fleetctl.cli.output import check_writable  # noqa: PLC0415
-    from fleetctl.cli.work import fan_out  # noqa: PLC0415
-    from fleetctl.compliance.policy_report import conclude_check  # noqa: PLC0415
-    from fleetctl.compliance.policy_task import DOCUMENT  # noqa: PLC0415
+    from fleetctl.cli.work import order_terms  # noqa: PLC0415
 
     check_writable(given["output"])
     fleet = app.fleet()
-    folder = fleet.reports_folder("compliance")  # before the check: a report that cannot be kept is no use
-    hosts = work.hosts(fleet, targets)
-    task = _task(app, fleet, given, hosts=hosts)
     begun = time.monotonic()
-    result = fan_out(
-        app,
-        fleet,
-        task,
-        hosts,
-        work=work,
-        title=f"compliance check {targets}",
-        name=DOCUMENT,
-        parameters={"Policies": [bound.policy.name for bound in task.bound]},
+    checked = fleet.check_policies(
+        work.hosts(fleet, targets),
+        policies=given["policies"],
+        become=given["become"],
+        warn=lambda text: app.note(f"warning: {text}"),
         comment=given["comment"],
         selector=targets,
+        **order_terms(app, fleet, work=work, title=f"compliance check {targets}"),
     )
-    _show(app, conclude_check(result, folder), given, seconds=time.monotonic() - begun)
+    show_checked(app, checked, given, seconds=time.monotonic() - begun)
 
 
-def _task(app: App, fleet: Fleet, given: Mapping[str, Any], *, hosts: Sequence[Host]) -> PolicyTask:
-    """Load the policies, and resolve their selectors.
-
-    Raises:
-        UsageError: none of them is for any of the hosts.
-    """
-    from fleetctl.compliance.policy_load import find_policies  # noqa: PLC0415
-    from fleetctl.compliance.policy_task import PolicyTask, bind  # noqa: PLC0415
-    from fleetctl.hosts.selector import split_terms  # noqa: PLC0415
-
-    def select(text: str) -> list[str]:
-        split_terms(text)  # what cannot be read is an error; what matches nothing is none
-        try:
-            return [host.name for host in fleet.select(text)]
-        except SelectorError as exc:
-            app.note(f"warning: a policy's hosts: {exc.message}")
-            return []
-
-    policies = find_policies(given["policies"], fleet.project.root)
-    task = PolicyTask(bound=bind(policies, select), become=given["become"])
-    if not any(bound.hosts is None or host.name in bound.hosts for bound in task.bound for host in hosts):
-        names = ", ".join(policy.name for policy in policies)
-        raise UsageError(
-            f"no policy is for any of these hosts ({names})",
-            hint="see applies_to with: fleetctl compliance policy list",
-        )
-    return task
-
-
-def _show(app: App, checked: Checked, given: Mapping[str, Any], *, seconds: float) -> None:
+def show_checked(app: App, checked: Checked, given: Mapping[str, Any], *, seconds: float) -> None:
+    """Show a verdict, as `format_` and `output` say, and end with its exit code where that is not 0."""
     if given["format_"] == "table" and given["output"] is None:
         _show_tables(checked.report)
     else:

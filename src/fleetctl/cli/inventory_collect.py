@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fleetctl.engine.order import RunResult
     from fleetctl.inventory.ask import Wanted
 
-__all__ = ["collect"]
+__all__ = ["collect", "show_collected"]
 
 EPILOG = """\
 Nothing is changed on the hosts, and one question brings everything. Command lines of processes may hold secrets of yours: the types
@@ -55,27 +55,21 @@ Examples:
 def collect(app: App, /, targets: str, work: WorkOptions, **given: Any) -> None:
     """Ask TARGETS what is on them, and keep it."""
     from fleetctl.cli.output import check_writable  # noqa: PLC0415
-    from fleetctl.cli.work import fan_out  # noqa: PLC0415
-    from fleetctl.inventory.collect import DOCUMENT, CollectTask  # noqa: PLC0415
+    from fleetctl.cli.work import order_terms  # noqa: PLC0415
 
     wanted = _wanted(given)
     check_writable(given["output"])
     fleet = app.fleet()
-    task = CollectTask(store=fleet.inventory_store, wanted=wanted, become=given["become"])
     begun = time.monotonic()
-    result = fan_out(
-        app,
-        fleet,
-        task,
+    result = fleet.collect_inventory(
         work.hosts(fleet, targets),
-        work=work,
-        title=f"inventory collect {targets}",
-        name=DOCUMENT,
-        parameters={"types": [*wanted.types, *wanted.custom]},
+        wanted=wanted,
+        become=given["become"],
         comment=given["comment"],
         selector=targets,
+        **order_terms(app, fleet, work=work, title=f"inventory collect {targets}"),
     )
-    _show(app, result, given, seconds=time.monotonic() - begun)
+    show_collected(app, result, given, seconds=time.monotonic() - begun)
 
 
 def _wanted(given: Mapping[str, Any]) -> Wanted:
@@ -117,7 +111,8 @@ def _script(text: str) -> tuple[str, str]:
         raise UsageError(f"--custom: {path} cannot be read: {why}") from exc
 
 
-def _show(app: App, result: RunResult, given: Mapping[str, Any], *, seconds: float) -> None:
+def show_collected(app: App, result: RunResult, given: Mapping[str, Any], *, seconds: float) -> None:
+    """Show what was collected, as `format_` and `output` say, and end with the exit code of the run."""
     from fleetctl.cli.result import leave  # noqa: PLC0415
     from fleetctl.cli.show import show_problems, show_summary  # noqa: PLC0415
     from fleetctl.cli.verdict import grouped  # noqa: PLC0415

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gc
 import os
 import signal
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from fleetctl.fleet import Fleet
     from fleetctl.model import Host
 
-__all__ = ["carry_out", "fan_out"]
+__all__ = ["carry_out", "fan_out", "order_terms"]
 
 # Seconds in which hosts may kill what runs; whoever presses Ctrl-C after that wants to leave.
 _PATIENCE = 5.0
@@ -95,19 +96,39 @@ def fan_out(
         record: how to make the task again on another day.
         **order: as `Fleet.fan_out` takes them.
     """
-    order.setdefault("limits", work.limits(fleet))
-    order["transport"] = work.transport_options(fleet)
-    order["reach"] = work.reach(fleet)
-    return carry_out(
-        app,
-        lambda observers, control: fleet.fan_out(
-            task, hosts, work=record, observers=observers, control=control, **order
-        ),
-        title=title,
-        observers=observers,
-        draw=draw,
-        lasting=bool(order.get("detached")),
-    )
+    lasting = bool(order.get("detached"))
+    terms = order_terms(app, fleet, work=work, title=title, observers=observers, draw=draw, lasting=lasting)
+    return fleet.carry_out(task, hosts, **{**terms, **order, "work": record})
+
+
+def order_terms(
+    app: App,
+    fleet: Fleet,
+    *,
+    work: WorkOptions,
+    title: str,
+    observers: Sequence[Observer] = (),
+    draw: bool = True,
+    lasting: bool = False,
+) -> dict[str, Any]:
+    """Return what the shared flags say, and the terminal, as the calls of `Fleet` that work on hosts take them among their options.
+
+    Args:
+        app: the shared flags.
+        fleet: the project.
+        work: how fast, and how hosts are reached.
+        title: of the live view.
+        observers: as `carry_out` takes them.
+        draw: as `carry_out` takes it.
+        lasting: as `carry_out` takes it.
+    """
+    through = functools.partial(carry_out, app, title=title, observers=observers, draw=draw, lasting=lasting)
+    return {
+        "limits": work.limits(fleet),
+        "transport": work.transport_options(fleet),
+        "reach": work.reach(fleet),
+        "through": through,
+    }
 
 
 def _view(app: App, title: str) -> LiveView | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 from fleetctl.compliance.model import Severity
@@ -61,6 +61,8 @@ class Policy:
         source: its file.
         hosts: a selector; None: whatever hosts are named.
         systems: words of os-release; empty: all.
+        text: what it was read from.
+        named: its file, as reports name it.
     """
 
     name: str
@@ -70,3 +72,5 @@ class Policy:
     hosts: str | None = None
     systems: tuple[str, ...] = ()
     waivers: tuple[Waiver, ...] = ()
+    text: str = field(default="", repr=False, compare=False)
+    named: str = field(default="", compare=False)

@@ -12,7 +12,7 @@ from fleetctl.spec.check import check
 from fleetctl.spec.suggest import did_you_mean
 from fleetctl.spec.yaml import Document, parse_document, read_text
 
-__all__ = ["find_policies", "load_policy", "policy_files"]
+__all__ = ["find_policies", "load_policy", "policy_files", "read_policy"]
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 
@@ -29,13 +29,27 @@ def load_policy(path: Path, *, root: Path | None = None) -> Policy:
         ConfigError: it cannot be read.
         ProblemsError: all that is wrong with it.
     """
-    document = parse_document(read_text(path), file=str(path), later=True)
+    return read_policy(read_text(path), source=str(path), named=_named(path, root))
+
+
+def read_policy(text: str, *, source: str, named: str) -> Policy:
+    """Read and check the text of a policy.
+
+    Args:
+        text: YAML.
+        source: its file.
+        named: the same, as reports name it.
+
+    Raises:
+        ProblemsError: all that is wrong with it.
+    """
+    document = parse_document(text, file=source, later=True)
     form = check(document, PolicyForm)
     if problems := [*_doubles(document, form), *_waivers_of_nothing(document, form)]:
         raise ProblemsError(problems)
     return Policy(
         name=form.name,
-        source=str(path),
+        source=source,
         description=" ".join(form.description.split()),
         hosts=form.applies_to.hosts,
         systems=form.applies_to.os,
@@ -48,7 +62,7 @@ def load_policy(path: Path, *, root: Path | None = None) -> Policy:
                 why=item.why.strip(),
                 remedy=item.remedy.strip(),
                 refs=item.refs,
-                place=f"{_named(path, root)}:{document.where(('checks', index)).line}",
+                place=f"{named}:{document.where(('checks', index)).line}",
             )
             for index, item in enumerate(form.checks)
         ),
@@ -63,6 +77,8 @@ def load_policy(path: Path, *, root: Path | None = None) -> Policy:
             )
             for index, item in enumerate(form.waivers)
         ),
+        text=text,
+        named=named,
     )
 
 

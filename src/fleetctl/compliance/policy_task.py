@@ -72,12 +72,12 @@ class PolicyTask:
 
     Attributes:
         become: True, False, or None: as the inventory says.
-        today: the day by which waivers are judged, in UTC.
+        today: the day by which waivers are judged, in UTC; None: the day on which a host was looked at.
     """
 
     bound: tuple[Bound, ...]
     become: bool | None = None
-    today: date = field(default_factory=lambda: datetime.now(UTC).date())
+    today: date | None = None
     _scripts: dict[tuple[int, ...], str] = field(default_factory=dict, repr=False, compare=False)
 
     def on(self, host: Host) -> Command:
@@ -110,8 +110,9 @@ class PolicyTask:
         if not answers.complete:
             message = "the host's answer breaks off before its end"
             return replace(outcome, status=Status.FAILED, reason=Reason.REMOTE, message=message)
+        today = self.today or (outcome.ended or datetime.now(UTC)).astimezone(UTC).date()
         items = [
-            _item(bound, check, question, answers, host=host.name, today=self.today)
+            _item(bound, check, question, answers, host=host.name, today=today)
             for bound, check, question in self._questions(self._mine(host))
             if answers.asked(question)
         ]

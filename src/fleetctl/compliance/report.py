@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import tempfile
 from collections import Counter
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -76,18 +78,23 @@ def item_json(item: ComplianceItem) -> dict[str, Any]:
 
 
 def keep(report: dict[str, Any], folder: Path) -> Path:
-    """Write a report to `<folder>/<run-id>.json` and return its path. What is there is never overwritten.
+    """Write a report to `<folder>/<run-id>.json` and return its path.
+
+    What is there is never overwritten: each time that a run was carried on with and judged anew, it gets one more,
+    `<run-id>.resumed-N.json`.
 
     Raises:
-        StateFolderError: it cannot be written, or that run has a report already.
+        StateFolderError: it cannot be written.
     """
     path = folder / f"{report['CommandId']}.json"
     try:
         with tempfile.TemporaryDirectory(prefix=".new-", dir=folder) as private:
             write_json(whole := Path(private) / path.name, report)
-            os.link(whole, path)  # fails where the name is taken, also for two writers at once
-    except FileExistsError:
-        raise StateFolderError(f"{path} exists, and reports are never overwritten") from None
+            for number in count(1):
+                with suppress(FileExistsError):
+                    os.link(whole, path)  # fails where the name is taken, also for two writers at once
+                    break
+                path = folder / f"{report['CommandId']}.resumed-{number}.json"
     except OSError as exc:
         raise StateFolderError(f"{path} cannot be written: {exc.strerror}") from exc
     return path

@@ -25,11 +25,13 @@ class Work:
         kind: entry point name in the group `fleetctl.tasks`: a function that makes the task of its `spec`.
         spec: JSON-ready; the kind's own form.
         marks: what stands in `spec` for the value of a secret, by the secret's name.
+        repeatable: whether it only looks, so that hosts whose end nobody saw are begun again without being asked.
     """
 
     kind: str
     spec: Mapping[str, Any]
     marks: Mapping[str, str] = EMPTY
+    repeatable: bool = False
 
     @classmethod
     def of(
@@ -40,6 +42,7 @@ class Work:
         named: Mapping[str, str] = EMPTY,
         marks: Mapping[str, str] = EMPTY,
         secrets_: frozenset[str] = frozenset(),
+        repeatable: bool = False,
     ) -> Work | None:
         """Put a mark in place of every secret.
 
@@ -49,6 +52,7 @@ class Work:
             named: secrets that can be had again by their name, from the environment: name -> value.
             marks: what stands in `spec` already for values that are had by name.
             secrets_: all secrets.
+            repeatable: as above.
 
         Returns:
             None where the spec holds a secret that has no name: it cannot be made again.
@@ -60,16 +64,22 @@ class Work:
         bare = _each_text(hidden, _replacing(dict.fromkeys(ours.values(), "")))
         if any(secret in text for text in _texts(bare) for secret in secrets_):
             return None
-        return cls(kind=kind, spec=hidden, marks=ours)
+        return cls(kind=kind, spec=hidden, marks=ours, repeatable=repeatable)
 
     def to_json(self) -> dict[str, Any]:
         """Return what `run.json` keeps."""
-        return {"Kind": self.kind, "Spec": dict(self.spec), "Secrets": dict(self.marks)}
+        told = {"Kind": self.kind, "Spec": dict(self.spec), "Secrets": dict(self.marks)}
+        return {**told, "Repeatable": True} if self.repeatable else told
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Work:
         """Read what `run.json` keeps."""
-        return cls(kind=str(data["Kind"]), spec=dict(data["Spec"]), marks=dict(data.get("Secrets", {})))
+        return cls(
+            kind=str(data["Kind"]),
+            spec=dict(data["Spec"]),
+            marks=dict(data.get("Secrets", {})),
+            repeatable=data.get("Repeatable") is True,
+        )
 
 
 def restore(work: Work, *, environment: Mapping[str, str]) -> tuple[Any, frozenset[str]]:

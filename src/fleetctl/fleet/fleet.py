@@ -2,21 +2,47 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from fleetctl.fleet.compliance import ComplianceCalls
 from fleetctl.fleet.inventory import InventoryCalls
 from fleetctl.fleet.patch import PatchCalls
+
+if TYPE_CHECKING:
+    from fleetctl.compliance.policy_report import Checked
+    from fleetctl.engine.order import RunResult
+    from fleetctl.patch.conclude import Scanned
 
 __all__ = ["Fleet"]
 
 
-class Fleet(PatchCalls, InventoryCalls):
+class Fleet(PatchCalls, InventoryCalls, ComplianceCalls):
     """A fleet project with its hosts.
 
     | component | calls |
     |---|---|
     | the project (`project.py`) | `open`, `inventory`, `select`, `runs`, `audit`, `reports_folder`, `limits`, `transport_options` |
-    | Run Command (`run.py`) | `run`, `fan_out`, `proceed` |
-    | Patch Manager (`patch.py`) | `patch_scan`, `scan_task`, `conclude_scan` |
-    | Inventory (`inventory.py`) | `inventory_of`, `inventory_history`, `inventory_store`, `runs_on` |
+    | Run Command (`run.py`) | `run`, `carry_out`, `fan_out`, `proceed` |
+    | Patch Manager (`patch.py`) | `patch_scan`, `patch_plan`, `patch_install`, `planned_hosts`, `scan_task`, `conclude_scan` |
+    | Inventory (`inventory.py`) | `collect_inventory`, `inventory_of`, `inventory_history`, `inventory_store`, `runs_on` |
+    | Compliance (`compliance.py`) | `check_policies`, `conclude_check` |
 
     Calls block until the hosts are done, but for those that are coroutines. What becomes of a host is an outcome, never an exception.
     """
+
+    def conclude(self, run: RunResult) -> Scanned | Checked | None:
+        """Judge a run that was carried on with, if it is one that is judged, and keep the compliance report.
+
+        Args:
+            run: of any kind.
+
+        Returns:
+            None where the run is of a kind that says nothing about compliance.
+
+        Raises:
+            StateFolderError: the report cannot be kept.
+        """
+        kind = run.folder.run().get("Work", {}).get("Kind")
+        if kind in {"patch-scan", "patch-install"}:
+            return self.conclude_scan(run)
+        return self.conclude_check(run) if kind == "policy-check" else None

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fleetctl.fleet.run import RunCalls
+from fleetctl.model import Host
 
 if TYPE_CHECKING:
+    from fleetctl.engine.order import RunResult
+    from fleetctl.inventory.ask import Wanted
     from fleetctl.inventory.choose import Snapshot
     from fleetctl.inventory.diff import RunThen
     from fleetctl.store.items import Capture, Items
@@ -18,6 +22,35 @@ __all__ = ["InventoryCalls"]
 
 class InventoryCalls(RunCalls):
     """Inventory."""
+
+    def collect_inventory(
+        self,
+        hosts: str | Sequence[Host],
+        *,
+        wanted: Wanted | None = None,
+        become: bool | None = None,
+        **options: Any,
+    ) -> RunResult:
+        """Ask hosts what is on them, and keep it.
+
+        Args:
+            hosts: a selector, or hosts.
+            wanted: what is asked for; the types that are not opt-in by default.
+            become: True, False, or None: as the inventory says.
+            **options: as `carry_out` takes them.
+
+        Raises:
+            FleetError: fleetctl itself cannot go on; what a host that fails told before stays.
+        """
+        from fleetctl.inventory.ask import Wanted  # noqa: PLC0415
+        from fleetctl.inventory.collect import DOCUMENT, CollectTask  # noqa: PLC0415
+        from fleetctl.inventory.work import collect_work  # noqa: PLC0415
+
+        wanted = wanted or Wanted()
+        task = CollectTask(store=self.inventory_store, wanted=wanted, become=become)
+        options.setdefault("parameters", {"types": [*wanted.types, *wanted.custom]})
+        options.setdefault("work", collect_work(task))
+        return self.carry_out(task, hosts, name=DOCUMENT, **options)
 
     @cached_property
     def inventory_store(self) -> Items:

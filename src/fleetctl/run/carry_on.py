@@ -84,7 +84,8 @@ def hosts_in_order(
     shares = replay(folder).shares
     hosts = [known.get(host["InstanceId"]) or _as_then(host) for host in run["Hosts"]]
     names = [host.name for host in hosts]
-    lasting = retry_unknown or verb == "cancel" or bool(run.get("Detached"))
+    again = retry_unknown or _repeatable(run)
+    lasting = again or verb == "cancel" or bool(run.get("Detached"))
     missing = [
         name for name in names if name not in known and _touched(shares[name], verb=verb, lasting=lasting)
     ]
@@ -103,6 +104,10 @@ def _touched(share: Share, *, verb: Verb, lasting: bool) -> bool:
     if share.unsure:
         return lasting or any(note.get("type") == "rebooting" for note in share.notes)
     return verb == "resume" and share.never_started
+
+
+def _repeatable(run: Mapping[str, Any]) -> bool:
+    return "Work" in run and Work.from_json(run["Work"]).repeatable
 
 
 def _as_then(told: Mapping[str, Any]) -> Host:
@@ -139,7 +144,7 @@ async def carry_on(
             begins nothing.
         transport: how hosts are reached.
         audit: takes note of it.
-        retry_unknown: whether hosts whose end nobody saw are begun again.
+        retry_unknown: whether hosts whose end nobody saw are begun again; those of work that only looks are in any case.
         environment: where values of secrets are found; our own by default.
         changes: limits that differ from the run's own, by field of `Limits`.
         observers: are told every event.
@@ -175,7 +180,7 @@ async def carry_on(
         folder,
         doing=f"fleetctl runs {verb}",
         start=verb == "resume",
-        retry_unknown=retry_unknown,
+        retry_unknown=retry_unknown or _repeatable(run),
         end=cancel,
         observers=observers,
         control=control,

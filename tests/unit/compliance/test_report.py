@@ -94,33 +94,30 @@ def test_severities_are_ranked_as_ssm_lists_them():
 
 def test_reports_are_kept_and_never_overwritten(tmp_path):
     told = report_json(REPORT)
-    path = keep(told, tmp_path)
-    assert json.loads(path.read_text()) == told
-    with pytest.raises(StateFolderError, match="never overwritten"):
-        keep(told | {"ResourceCount": 0}, tmp_path)
-    assert json.loads(path.read_text()) == told
-    assert [file.name for file in tmp_path.iterdir()] == ["R1.json"]
+    paths = [keep(told | {"ResourceCount": number}, tmp_path) for number in range(3)]
+    assert [path.name for path in paths] == ["R1.json", "R1.resumed-1.json", "R1.resumed-2.json"]
+    assert [json.loads(path.read_text())["ResourceCount"] for path in paths] == [0, 1, 2]
+    assert sorted(tmp_path.iterdir()) == paths
 
 
-def test_of_two_writers_at_once_one_wins_and_the_other_is_told(tmp_path):
+def test_of_two_writers_at_once_each_gets_a_name_of_its_own(tmp_path):
     told = report_json(REPORT)
     start = threading.Barrier(4)
-    refused = []
+    kept = {}
 
     def write(number):
         start.wait()
-        try:
-            keep(told | {"ResourceCount": number}, tmp_path)
-        except StateFolderError:
-            refused.append(number)
+        kept[number] = keep(told | {"ResourceCount": number}, tmp_path)
 
     writers = [threading.Thread(target=write, args=(number,)) for number in range(4)]
     for writer in writers:
         writer.start()
     for writer in writers:
         writer.join()
-    assert len(refused) == 3
-    assert json.loads((tmp_path / "R1.json").read_text())["ResourceCount"] not in refused
+    assert len(set(kept.values())) == 4
+    assert {number: json.loads(path.read_text())["ResourceCount"] for number, path in kept.items()} == {
+        number: number for number in range(4)
+    }
 
 
 def test_a_folder_that_cannot_be_written_is_an_error_of_the_state_folder(tmp_path):

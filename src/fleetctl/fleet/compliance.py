@@ -1,0 +1,98 @@
+"""Compliance: hosts held to policies, and verdicts that are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from fleetctl.errors import SelectorError, UsageError
+from fleetctl.fleet.run import RunCalls
+from fleetctl.model import Host
+
+if TYPE_CHECKING:
+    from fleetctl.compliance.policy_report import Checked
+    from fleetctl.compliance.policy_task import PolicyTask
+    from fleetctl.engine.order import RunResult
+
+__all__ = ["ComplianceCalls"]
+
+
+class ComplianceCalls(RunCalls):
+    """Compliance."""
+
+    def check_policies(
+        self,
+        hosts: str | Sequence[Host],
+        *,
+        policies: Sequence[str] = (),
+        become: bool | None = None,
+        warn: Callable[[str], None] | None = None,
+        **options: Any,
+    ) -> Checked:
+        """Hold hosts to policies, and keep the compliance report.
+
+        Args:
+            hosts: a selector, or hosts.
+            policies: names or files; all of the project by default.
+            become: True, False, or None: as the inventory says.
+            warn: is told what is odd about the policies, and hinders nothing.
+            **options: as `carry_out` takes them.
+
+        Raises:
+            ProblemsError: policies are wrong.
+            NotFoundError: there is no such policy, or none at all.
+            UsageError: none of them is for any of the hosts.
+            FleetError: fleetctl itself cannot go on; hosts that cannot be judged are in the report as such.
+        """
+        from fleetctl.compliance.policy_task import DOCUMENT  # noqa: PLC0415
+        from fleetctl.compliance.work import check_work  # noqa: PLC0415
+
+        self.reports_folder("compliance")  # before the check: a report that cannot be kept is no use
+        if isinstance(hosts, str):
+            options.setdefault("selector", hosts)
+            hosts = self.select(hosts)
+        task = self._policy_task(hosts, policies, become=become, warn=warn)
+        options.setdefault("parameters", {"Policies": [bound.policy.name for bound in task.bound]})
+        options.setdefault("work", check_work(task))
+        return self.conclude_check(self.carry_out(task, hosts, name=DOCUMENT, **options))
+
+    def conclude_check(self, run: RunResult) -> Checked:
+        """Judge a run of `PolicyTask`, and keep the compliance report.
+
+        Raises:
+            StateFolderError: it cannot be kept.
+        """
+        from fleetctl.compliance.policy_report import conclude_check  # noqa: PLC0415
+
+        return conclude_check(run, self.reports_folder("compliance"))
+
+    def _policy_task(
+        self,
+        hosts: Sequence[Host],
+        policies: Sequence[str],
+        *,
+        become: bool | None,
+        warn: Callable[[str], None] | None,
+    ) -> PolicyTask:
+        """Load policies, and resolve their selectors."""
+        from fleetctl.compliance.policy_load import find_policies  # noqa: PLC0415
+        from fleetctl.compliance.policy_task import PolicyTask, bind  # noqa: PLC0415
+        from fleetctl.hosts.selector import split_terms  # noqa: PLC0415
+
+        def select(text: str) -> list[str]:
+            split_terms(text)  # what cannot be read is an error; what matches nothing is none
+            try:
+                return [host.name for host in self.select(text)]
+            except SelectorError as exc:
+                if warn:
+                    warn(f"a policy's hosts: {exc.message}")
+                return []
+
+        found = find_policies(policies, self.project.root)
+        bound = bind(found, select)
+        if not any(item.hosts is None or host.name in item.hosts for item in bound for host in hosts):
+            raise UsageError(
+                f"no policy is for any of these hosts ({', '.join(policy.name for policy in found)})",
+                hint="see applies_to with: fleetctl compliance policy list",
+            )
+        return PolicyTask(bound=bound, become=become)
