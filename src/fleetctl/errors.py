@@ -17,6 +17,7 @@ reasons for which the program cannot go on, each with a stable kebab-case `code`
     │   ├── ParameterError         2  bad-parameter        a document's parameter is missing or not allowed
     │   │   └── ParameterProblemsError                      (also a ProblemsError) all parameters that are wrong, at once
     │   ├── TemplateError          2  bad-template         a template does not render
+    │   ├── FeedError              2  bad-feed             a file that is no feed, or a damaged one
     │   ├── PluginError            2  unknown-plugin       no such transport, source, package manager, format
     │   └── CredentialError        2  credentials          a key, passphrase or password cannot be had
     ├── StateFolderError           2  state-folder         `.fleetctl/` cannot be written or read
@@ -40,6 +41,7 @@ __all__ = [
     "DamagedError",
     "DocumentError",
     "DocumentProblemsError",
+    "FeedError",
     "FleetError",
     "HostKeyError",
     "InventoryError",
@@ -191,6 +193,12 @@ class TemplateError(ConfigError):
     """A Jinja2 template that does not render for a host."""
 
     code = "bad-template"
+
+
+class FeedError(ConfigError):
+    """A file that was given as a feed of CVEs and is none, or is damaged."""
+
+    code = "bad-feed"
 
 
 class PluginError(ConfigError):

@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "runs": ("fleetctl.cli.runs:runs", "Look back at runs: status, output, report."),
     "copy": ("fleetctl.cli.copy:copy", "Push files to hosts, pull files from hosts."),
     "patch": ("fleetctl.cli.patch:patch", "Find out what hosts lack, and report compliance."),
+    "feeds": ("fleetctl.cli.feeds:feeds", "Keep what is known about CVEs, from files you bring."),
     "inventory": ("fleetctl.cli.inventory:inventory", "Know what is on the hosts, and how it changed."),
     "compliance": (
         "fleetctl.cli.compliance:compliance",
