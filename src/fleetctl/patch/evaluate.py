@@ -47,6 +47,7 @@ _HELD: Final = {
     "pin": "a pin on the host keeps it back",
     "versionlock": "a versionlock on the host keeps it back",
     "exclude": "excluded on the host: an upgrade will not install it",
+    "ignore": "ignored by the host's package manager: an upgrade will not install it",
     "lock": "locked on the host: an upgrade will not install it",
     "phased": "a phased update that this host is not offered yet",
 }
