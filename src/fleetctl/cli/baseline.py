@@ -141,8 +141,8 @@ def explain(app: App, /, host: str, package: str, work: WorkOptions, **given: An
 
     from fleetctl.patch.choose import baseline_choice  # noqa: PLC0415
     from fleetctl.patch.explain import explain as explain_verdict  # noqa: PLC0415
-    from fleetctl.patch.explain import last_look  # noqa: PLC0415
     from fleetctl.patch.explain_telling import explanation_json, paragraph  # noqa: PLC0415
+    from fleetctl.patch.looks import last_look  # noqa: PLC0415
 
     fleet = app.fleet()
     chosen = _host(fleet, host)

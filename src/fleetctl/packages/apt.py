@@ -117,6 +117,7 @@ class _Reader:
             upstream=upstream,
             release=release,
             source=row.source.partition(" ")[0] or row.name,
+            source_version=row.source.partition(" (")[2].removesuffix(")"),
             section=row.section,
             priority=row.priority,
             status=row.status.strip(),

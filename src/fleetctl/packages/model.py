@@ -73,6 +73,7 @@ class InstalledPackage:
     Attributes:
         version: full text; `epoch`, `upstream` (SSM: Version) and `release` are its parts.
         source: name of the source package; the same as `name` where the manager knows no other.
+        source_version: of the source package; empty where it is `version`, or not known.
         status: the manager's own word (dpkg's `ii`, `iF`); empty where there is none.
         broken: why it is not properly installed; empty if it is.
         origins: where the installed version can be had now; empty if nowhere (local, or superseded).
@@ -90,6 +91,7 @@ class InstalledPackage:
     upstream: str = ""
     release: str = ""
     source: str = ""
+    source_version: str = ""
     section: str = ""
     priority: str = ""
     status: str = ""

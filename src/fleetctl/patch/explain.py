@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
-from fleetctl.errors import NotFoundError, StateFolderError
+from fleetctl.errors import NotFoundError
 from fleetctl.model import Host
-from fleetctl.packages.collect import managers, read_state
 from fleetctl.packages.model import PackageState
 from fleetctl.patch.approval import Approval, Decision, FirstSeen, Trace
 from fleetctl.patch.baseline import Baseline
@@ -18,30 +17,13 @@ from fleetctl.patch.choose import Baselines
 from fleetctl.patch.defaults import NoBaseline
 from fleetctl.patch.evaluate import Patch, PatchState, evaluate
 from fleetctl.patch.first_seen import SeenBook
-from fleetctl.patch.scan import DOCUMENT
+from fleetctl.patch.looks import LastLook
 from fleetctl.spec.suggest import did_you_mean
 from fleetctl.store.first_seen import FirstSeenDates
-from fleetctl.store.runs import RunFolder, Runs
 
-__all__ = ["Considered", "Explanation", "LastLook", "explain", "last_look"]
+__all__ = ["Considered", "Explanation", "explain"]
 
-# Steps of a plan or an installation in which a host was looked at, the last one first; a scan has no steps.
-_LOOKS = ("verify", "after", "before", "scan")
 _FINE = (PatchState.INSTALLED, PatchState.INSTALLED_OTHER)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LastLook:
-    """What a host told when it was last looked at.
-
-    Attributes:
-        run_id: of the run that looked.
-        time: when it was ordered, aware UTC.
-    """
-
-    state: PackageState
-    run_id: str
-    time: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,40 +65,6 @@ class Explanation:
     versions: tuple[Considered, ...]
     look: LastLook
     now: datetime
-
-
-def last_look(runs: Runs, host: str) -> LastLook:
-    """Return what a host told in the newest run that looked at its packages.
-
-    Raises:
-        NotFoundError: no run that is kept did.
-    """
-    for folder in runs:
-        try:
-            run = folder.run()
-        except (NotFoundError, StateFolderError):
-            continue
-        if run.get("DocumentName") != DOCUMENT or not (step := _looked_in(folder, host)):
-            continue
-        stdout, stderr = (folder.read_output(host, name, step.strip("-")) for name in ("stdout", "stderr"))
-        time = datetime.fromisoformat(run["RequestedDateTime"])
-        return LastLook(
-            state=read_state(stdout, stderr, managers()), run_id=folder.run_id, time=time.astimezone(UTC)
-        )
-    raise NotFoundError(
-        f"no run that is kept has looked at the packages of {host}",
-        hint=f"look now: fleetctl patch baseline explain {host} PACKAGE --scan",
-    )
-
-
-def _looked_in(folder: RunFolder, host: str) -> str:
-    """Return the step in which a host last told of its packages; `-` where the run has no steps, empty where it told nothing."""
-    steps = folder.steps(host)
-    for step in [name for name in _LOOKS if name in steps] if steps else ["-"]:
-        file = folder.output(host, step.strip("-")) / "stdout"
-        if file.is_file() and file.stat().st_size:
-            return step
-    return ""
 
 
 def explain(

@@ -13,8 +13,9 @@ from fleetctl.model import Host
 from fleetctl.packages.collect import managers, read_state
 from fleetctl.patch.baseline_load import load_files
 from fleetctl.patch.choose import Baselines
-from fleetctl.patch.explain import LastLook, explain, last_look
+from fleetctl.patch.explain import explain
 from fleetctl.patch.explain_telling import explanation_json, paragraph
+from fleetctl.patch.looks import LastLook, last_look
 from fleetctl.store.first_seen import FirstSeenDates
 from fleetctl.store.runs import Runs
 
