@@ -41,6 +41,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "Hold hosts to policies, and report what is not as it should be.",
     ),
     "policy": ("fleetctl.cli.compliance_policy:policy", "Look at policies, and check their files."),
+    "report": (
+        "fleetctl.cli.compliance_report:report",
+        "Tell a kept compliance report in another form.",
+    ),
 }
 
 
