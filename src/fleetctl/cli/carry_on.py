@@ -93,7 +93,8 @@ def resume(app: App, /, run: str, work: WorkOptions, **given: Any) -> None:
 
     fleet, folder = _found(app, run)
     story = replay(folder)
-    if story.ended and not any(share.never_started or _unknown(share) for share in story.shares.values()):
+    left = any(share.never_started or _unknown(share) for share in story.shares.values())
+    if story.ended and not left and not fleet.lacks_verdict(folder):
         raise NotFoundError(
             f"run {folder.run_id} has ended: nothing is left to resume",
             hint=f"run it again where it failed: fleetctl runs retry {folder.run_id}",

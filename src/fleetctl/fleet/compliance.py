@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fleetctl.errors import SelectorError, UsageError
+from fleetctl.errors import UsageError
 from fleetctl.fleet.run import RunCalls
 from fleetctl.model import Host
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from fleetctl.compliance.policy_report import Checked
     from fleetctl.compliance.policy_task import PolicyTask
     from fleetctl.engine.order import RunResult
+    from fleetctl.errors import SelectorError
 
 __all__ = ["ComplianceCalls"]
 
@@ -77,16 +78,15 @@ class ComplianceCalls(RunCalls):
         """Load policies, and resolve their selectors."""
         from fleetctl.compliance.policy_load import find_policies  # noqa: PLC0415
         from fleetctl.compliance.policy_task import PolicyTask, bind  # noqa: PLC0415
-        from fleetctl.hosts.selector import split_terms  # noqa: PLC0415
+        from fleetctl.hosts import select as select_hosts  # noqa: PLC0415
+
+        def absent(exc: SelectorError) -> None:
+            if warn:
+                warn(f"a policy's hosts: {exc.message}")
 
         def select(text: str) -> list[str]:
-            split_terms(text)  # what cannot be read is an error; what matches nothing is none
-            try:
-                return [host.name for host in self.select(text)]
-            except SelectorError as exc:
-                if warn:
-                    warn(f"a policy's hosts: {exc.message}")
-                return []
+            chosen = select_hosts(self.inventory, text, resolve_run=self._hosts_of_run, absent=absent)
+            return [host.name for host in chosen]
 
         found = find_policies(policies, self.project.root)
         bound = bind(found, select)

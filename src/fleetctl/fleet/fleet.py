@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from fleetctl.fleet.compliance import ComplianceCalls
 from fleetctl.fleet.inventory import InventoryCalls
@@ -12,8 +12,13 @@ if TYPE_CHECKING:
     from fleetctl.compliance.policy_report import Checked
     from fleetctl.engine.order import RunResult
     from fleetctl.patch.conclude import Scanned
+    from fleetctl.store.runs import RunFolder
 
 __all__ = ["Fleet"]
+
+# Kinds of work that are judged; see the entry points `fleetctl.tasks`.
+_PATCH: Final = frozenset({"patch-install", "patch-scan"})
+_POLICY: Final = "policy-check"
 
 
 class Fleet(PatchCalls, InventoryCalls, ComplianceCalls):
@@ -26,6 +31,7 @@ class Fleet(PatchCalls, InventoryCalls, ComplianceCalls):
     | Patch Manager (`patch.py`) | `patch_scan`, `patch_plan`, `patch_install`, `planned_hosts`, `scan_task`, `conclude_scan` |
     | Inventory (`inventory.py`) | `collect_inventory`, `inventory_of`, `inventory_history`, `inventory_store`, `runs_on` |
     | Compliance (`compliance.py`) | `check_policies`, `conclude_check` |
+    | any of them (here) | `conclude`, `lacks_verdict` |
 
     Calls block until the hosts are done, but for those that are coroutines. What becomes of a host is an outcome, never an exception.
     """
@@ -42,7 +48,18 @@ class Fleet(PatchCalls, InventoryCalls, ComplianceCalls):
         Raises:
             StateFolderError: the report cannot be kept.
         """
-        kind = run.folder.run().get("Work", {}).get("Kind")
-        if kind in {"patch-scan", "patch-install"}:
+        kind = _kind(run.folder)
+        if kind in _PATCH:
             return self.conclude_scan(run)
-        return self.conclude_check(run) if kind == "policy-check" else None
+        return self.conclude_check(run) if kind == _POLICY else None
+
+    def lacks_verdict(self, run: RunFolder) -> bool:
+        """Tell whether a run is of a kind that is judged, and was not: its controller was killed before it could keep a report."""
+        judged = {*_PATCH, _POLICY}
+        return (
+            _kind(run) in judged and not (self.reports_folder("compliance") / f"{run.run_id}.json").exists()
+        )
+
+
+def _kind(run: RunFolder) -> str:
+    return str(run.run().get("Work", {}).get("Kind", ""))

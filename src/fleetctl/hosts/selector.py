@@ -74,6 +74,7 @@ def select(
     limit: int | None = None,
     exclude: str | None = None,
     resolve_run: ResolveRun | None = None,
+    absent: Callable[[SelectorError], None] | None = None,
 ) -> list[Host]:
     """Return the hosts that a selector names, in inventory order.
 
@@ -83,6 +84,7 @@ def select(
         limit: only the first so many of them.
         exclude: a selector of hosts to leave out; it may match none.
         resolve_run: turns `@failed:RUN` into host names, called with `failed` and `RUN`; None where there are no runs.
+        absent: is told of each term that matches nothing, which is then no error, nor is it when nothing is left.
 
     Raises:
         SelectorError: it cannot be read, a term that adds or keeps matches nothing, or nothing is left.
@@ -103,22 +105,31 @@ def select(
             chosen -= found
             continue
         if not found:
-            raise matcher.nothing(term)
+            if absent is None:
+                raise matcher.nothing(term)
+            absent(matcher.nothing(term))
         chosen = chosen & found if sign == "&" else chosen | found
-    for written in split_terms(exclude) if exclude is not None else ():
-        sign, term = _signed(written)
-        if sign:
-            raise SelectorError(
-                f"--exclude '{exclude}': '{sign}' makes no sense there", hint="name what to leave out"
-            )
-        chosen -= matcher.match(term)
-    if not chosen:
+    if exclude is not None:
+        chosen -= _excluded(exclude, matcher)
+    if not chosen and absent is None:
         left = f" without '{exclude}'" if exclude else ""
         raise SelectorError(
             f"'{selector}'{left} leaves no host", hint="each term matches, together they do not"
         )
     hosts = [host for host in inventory.hosts.values() if host.name in chosen]
     return hosts[:limit]
+
+
+def _excluded(selector: str, matcher: _Matcher) -> set[str]:
+    found: set[str] = set()
+    for written in split_terms(selector):
+        sign, term = _signed(written)
+        if sign:
+            raise SelectorError(
+                f"--exclude '{selector}': '{sign}' makes no sense there", hint="name what to leave out"
+            )
+        found |= matcher.match(term)
+    return found
 
 
 def _signed(term: str) -> tuple[str, str]:

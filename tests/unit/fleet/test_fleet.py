@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
-from fleetctl.errors import BudgetError, NotFoundError, SelectorError
+from fleetctl.errors import BudgetError, NotFoundError, SelectorError, UsageError
 from fleetctl.fleet import Fleet
+from fleetctl.inventory.ask import Wanted
 from fleetctl.model import Command
+from fleetctl.patch.planning import Choice
 from fleetctl.run.command import CommandTask
 
 
@@ -98,3 +100,40 @@ def test_a_patch_scan_is_kept_and_judged_like_the_one_of_the_command_line(
     ]
     assert judged == ["web-1"]
     assert scanned.exit_code in {0, 3, 5}  # whatever this machine lacks, or cannot tell
+
+
+def test_inventory_is_collected_and_read_again(fleet: Fleet) -> None:
+    run = fleet.collect_inventory("web,!web-2", wanted=Wanted(types=("InstanceInformation",)), comment="why")
+    assert [outcome.data["Types"]["InstanceInformation"]["Count"] for outcome in run.outcomes] == [1, 1]
+    assert (run.report["Selector"], run.report["Comment"]) == ("web,!web-2", "why")
+    assert fleet.inventory_of("all").hosts == ["web-1", "web-3"]
+    assert [capture.run for capture in fleet.inventory_history("web-1")] == [run.run_id]
+
+
+def test_hosts_are_held_to_policies_and_the_verdict_is_kept(fleet: Fleet, tmp_path: Path) -> None:
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "one.yaml").write_text(
+        "name: one\napplies_to: {hosts: 'web-1,nobody'}\nchecks: [{id: a, title: A, command: {run: 'false'}}]\n"
+    )
+    warned: list[str] = []
+    checked = fleet.check_policies("web-1", warn=warned.append)
+    assert (checked.exit_code, checked.report["ResourceCount"]) == (5, 1)
+    assert warned == ["a policy's hosts: 'nobody' matches no host, group or tag"]
+    assert checked.path.exists()
+    assert checked.run.report["Selector"] == "web-1"
+    with pytest.raises(UsageError, match="no policy is for any of these hosts"):
+        fleet.check_policies("web-3")
+    with pytest.raises(NotFoundError):
+        fleet.check_policies("web-1", policies=["other"])
+
+
+def test_a_plan_says_of_every_host_what_it_would_get_or_why_it_has_none(fleet: Fleet) -> None:
+    planned = fleet.patch_plan("web-1", choice=Choice(packages=("no-such-package",)))
+    assert [*(share.host for share in planned.plan.hosts), *planned.plan.failed] == ["web-1"]
+    assert (planned.plan.plan_id, planned.plan.selector) == (planned.run.run_id, "web-1")
+    assert fleet.planned_hosts(planned.plan) == ()
+
+
+def test_only_runs_of_a_kind_that_is_judged_have_a_verdict(fleet: Fleet) -> None:
+    assert fleet.conclude(fleet.run("web-1", "true")) is None
+    assert not fleet.lacks_verdict(next(iter(fleet.runs)))
