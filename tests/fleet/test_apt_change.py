@@ -38,15 +38,21 @@ def simulate(machine: Machine, *wanted: Wanted, user: str = "root") -> Simulatio
     return APT.parse_simulation(sent(machine, APT.simulate_script(wanted), user=user))
 
 
-def apply(machine: Machine, *wanted: Wanted, lock_seconds: int = 5, user: str = "root") -> Applied:
-    script = APT.apply_script(wanted, lock_seconds=lock_seconds)
+def apply(
+    machine: Machine,
+    *wanted: Wanted,
+    lock_seconds: int = 5,
+    user: str = "root",
+    removals: tuple[str, ...] = (),
+) -> Applied:
+    script = APT.apply_script(wanted, lock_seconds=lock_seconds, removals=removals)
     return APT.parse_application(sent(machine, script, user=user))
 
 
-def apply_while_held(machine: Machine, *wanted: Wanted) -> Applied:
+def apply_while_held(machine: Machine, *wanted: Wanted, **more: tuple[str, ...]) -> Applied:
     """Let it begin while somebody holds the lock, who lets go once it waits."""
     ended: list[Applied] = []
-    thread = threading.Thread(target=lambda: ended.append(apply(machine, *wanted, lock_seconds=100)))
+    thread = threading.Thread(target=lambda: ended.append(apply(machine, *wanted, lock_seconds=100, **more)))
     thread.start()
     until(
         lambda: machine.inside("sh", "-c", WAITS, check=False).returncode == 0,
@@ -285,8 +291,14 @@ def test_removals_and_refusals_are_told_before_they_happen(fresh_deb12: Machine)
         ("upgrade", "fl-app"),
         ("remove", "fl-same"),
     }
+    before = installed(host)
+    applied = apply(host, rival, removals=("fl-sam", "fl-lib"))
+    assert kinds(applied) == [TroubleKind.DEPENDENCIES]
+    assert "was not planned" in applied.troubles[0].message
+    assert applied.troubles[0].packages == ("fl-same",)
+    assert installed(host) == before
     host.hold_lock(300)
-    applied = apply_while_held(host, rival)
+    applied = apply_while_held(host, rival, removals=plan.removals)
     assert applied.ok, applied
     assert {(change.kind, change.name) for change in applied.changes} == {
         ("upgrade", "fl-app"),

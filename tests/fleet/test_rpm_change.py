@@ -4,9 +4,11 @@ import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from lab.distros import repository
+from lab.chroots import run_in
+from lab.distros import repository, tools
 from lab.listing import changes, listing
 from lab.machine import Machine
 
@@ -55,11 +57,16 @@ def simulate(machine: Machine, *wanted: Wanted, user: str = "root") -> Simulatio
     return tool.parse_simulation(sent(machine, tool.simulate_script(wanted), user=user))
 
 
-def apply(machine: Machine, *wanted: Wanted, lock_seconds: int = 5, user: str = "root") -> Applied:
+def apply(
+    machine: Machine,
+    *wanted: Wanted,
+    lock_seconds: int = 5,
+    user: str = "root",
+    removals: tuple[str, ...] = (),
+) -> Applied:
     tool = changer(machine)
-    return tool.parse_application(
-        sent(machine, tool.apply_script(wanted, lock_seconds=lock_seconds), user=user)
-    )
+    script = tool.apply_script(wanted, lock_seconds=lock_seconds, removals=removals)
+    return tool.parse_application(sent(machine, script, user=user))
 
 
 def scan(machine: Machine) -> PackageState:
@@ -293,3 +300,49 @@ def test_package_that_was_killed_under_zypper_is_told_and_the_host_can_go_on(fre
     assert (done[0].ok, kinds(done[0])) == (False, [TroubleKind.BROKEN])
     assert scan(fresh_suse).errors == ()
     assert apply(fresh_suse, LIB, APP).ok
+
+
+RIVAL = """\
+Name: fl-app
+Version: 3.0
+Release: 1
+Summary: takes the place of another package
+License: MIT
+BuildArch: noarch
+Obsoletes: fl-same < 9
+%description
+Made by a test.
+%files
+"""
+
+
+@pytest.fixture(scope="module")
+def rivals(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository of one package that takes the place of another one."""
+    folder = tmp_path_factory.mktemp("rivals")
+    (folder / "rival.spec").write_text(RIVAL)
+    build = "rpmbuild -bb --quiet --define '_rpmdir /mnt/rival' --define '_topdir /mnt/build' /mnt/rival.spec"
+    run_in(tools(), "sh", "-ec", f"{build}; createrepo_c -q /mnt/rival", show=folder)
+    return folder / "rival"
+
+
+def test_only_what_was_told_to_go_goes(host: Machine, rivals: Path) -> None:
+    shutil.copytree(rivals, host.root / "srv/rival")
+    zypp = host.tags["kind"] == "suse"
+    text = "[rival]\nname=rival\nbaseurl=file:///srv/rival\ngpgcheck=0\nrepo_gpgcheck=0\nenabled=1\n"
+    (host.root / ("etc/zypp/repos.d" if zypp else "etc/yum.repos.d") / "rival.repo").write_text(text)
+    host.output("zypper -q refresh rival" if zypp else "dnf -q makecache")
+    wanted = Wanted(name="fl-app", version="3.0-1", arch="noarch")
+    plan = simulate(host, wanted)
+    assert plan.removals == ("fl-same",), plan
+    before = installed(host)
+    refused = apply(host, wanted, removals=("fl-lib",))
+    assert (refused.ok, kinds(refused)) == (False, [TroubleKind.DEPENDENCIES]), refused
+    assert refused.troubles[0].packages == ("fl-same",)
+    assert installed(host) == before
+    done = apply(host, wanted, removals=plan.removals)
+    assert (done.ok, done.troubles) == (True, ()), done
+    assert {(change.kind, change.name) for change in done.changes} == {
+        ("upgrade", "fl-app"),
+        ("remove", "fl-same"),
+    }

@@ -18,7 +18,7 @@ from fleetctl.packages.apt_checks import (
     free_space,
 )
 from fleetctl.packages.apt_troubles import apt_troubles, apt_unexplained
-from fleetctl.packages.change import Applied, Change, ChangeKind, Simulation, Trouble, Wanted
+from fleetctl.packages.change import Applied, Change, ChangeKind, Simulation, Trouble, Wanted, beyond
 from fleetctl.packages.collect import framed_script, script_text
 from fleetctl.packages.debversion import deb_version_key
 from fleetctl.packages.sections import Sections
@@ -78,13 +78,16 @@ class AptChanger:
             troubles=tuple(troubles),
         )
 
-    def apply_script(self, wanted: Sequence[Wanted], *, lock_seconds: int) -> str:
+    def apply_script(
+        self, wanted: Sequence[Wanted], *, lock_seconds: int, removals: Sequence[str] = ()
+    ) -> str:
         """Return a script that installs exactly these, keeps local configuration files, and restarts nothing.
 
-        Once nobody holds the locks any more it rehearses, and goes no further where something is half done, held or gone. Packages
-        are removed only where the rehearsal says so; those that had come along for others stay marked so.
+        Once nobody holds the locks any more it rehearses, and goes no further where something is half done, held or gone, or would
+        be removed and is not among `removals`. Packages that had come along for others stay marked so.
         """
-        return _script(wanted, f"apt_apply {int(lock_seconds)}")
+        granted = shlex.quote(" ".join(name for name in removals if re.fullmatch(_NAME, name)))
+        return _script(wanted, f"apt_granted={granted}\napt_apply {int(lock_seconds)}")
 
     def parse_application(self, sections: Sections) -> Applied:
         """Read its answer."""
@@ -143,6 +146,8 @@ def _before(sections: Sections) -> list[Trouble]:
     """Tell why nothing was tried, if nothing was."""
     first = sections["apt-unfinished-before"]
     found = apt_standing(first) or apt_busy(first)
+    if removed := sections["apt-beyond"].lines:
+        found.append(beyond(removed))
     if found or "apt-install" in sections or "apt-simulate" not in sections:
         return found
     return _unplanned(sections)

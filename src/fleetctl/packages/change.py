@@ -7,7 +7,7 @@ decides. A manager that can do this is a `PackageChanger` beside being a `Packag
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Protocol, TypeAlias
@@ -23,6 +23,8 @@ __all__ = [
     "Trouble",
     "TroubleKind",
     "Wanted",
+    "beyond",
+    "removals_of",
 ]
 
 ChangeKind: TypeAlias = Literal["install", "upgrade", "downgrade", "reinstall", "remove", "configure"]
@@ -107,6 +109,25 @@ class Simulation:
     free: int | None = None
     troubles: tuple[Trouble, ...] = ()
 
+    @property
+    def removals(self) -> tuple[str, ...]:
+        """Names of packages that would be removed, or replaced by an older version."""
+        return removals_of(self.changes)
+
+
+def removals_of(changes: Iterable[Change]) -> tuple[str, ...]:
+    """Return the names of packages that are removed, or replaced by an older version."""
+    return tuple(dict.fromkeys(change.name for change in changes if change.kind in {"remove", "downgrade"}))
+
+
+def beyond(names: Sequence[str]) -> Trouble:
+    """Tell that packages would go of which nobody was told."""
+    return Trouble(
+        kind=TroubleKind.DEPENDENCIES,
+        message=f"it would now remove or downgrade what was not planned, and nothing was done: {', '.join(names)}",
+        packages=tuple(names),
+    )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
@@ -142,12 +163,18 @@ class PackageChanger(Protocol):
     def parse_simulation(self, sections: Sections) -> Simulation:
         """Read its answer. Pure; never raises."""
 
-    def apply_script(self, wanted: Sequence[Wanted], *, lock_seconds: int) -> str:
-        """Return a script that does it, asks nothing, keeps local configuration files, and never removes what `wanted` does not imply.
+    def apply_script(
+        self, wanted: Sequence[Wanted], *, lock_seconds: int, removals: Sequence[str] = ()
+    ) -> str:
+        """Return a script that does it, asks nothing, keeps local configuration files, and takes away nothing but what was told before.
+
+        When nobody holds the lock any more it rehearses once more. Where that would remove or downgrade a package that `removals` does
+        not name, nothing is done, and it is told which (`DEPENDENCIES`).
 
         Args:
             wanted: exactly these versions; one that is gone from the repositories is told (`GONE`), never replaced by another.
             lock_seconds: how long to wait for whoever holds the manager's lock; then it is told who that is (`LOCKED`).
+            removals: names of packages that may go, as `Simulation.removals` of an earlier rehearsal has them.
         """
 
     def parse_application(self, sections: Sections) -> Applied:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from html import unescape
 from typing import Final
 
-from fleetctl.packages.change import Applied, Change, ChangeKind, Trouble, TroubleKind, Wanted
+from fleetctl.packages.change import Applied, Change, ChangeKind, Trouble, TroubleKind, Wanted, beyond
 from fleetctl.packages.rpmdb import TWICE
 from fleetctl.packages.rpmversion import rpm_version_key
 from fleetctl.packages.sections import Section, Sections
@@ -17,6 +17,7 @@ __all__ = [
     "applied",
     "first",
     "free_space",
+    "granted",
     "nevra",
     "place_troubles",
     "plain",
@@ -56,6 +57,7 @@ _CUT: Final = re.compile(r"RPM failed: Command was killed by signal (\d+)")
 # What a shell adds to the number of the signal that ended a program; dnf itself exits with 200 at most.
 _KILLED: Final = 128
 _SIGNALS: Final = 64
+_BUSY: Final = Trouble(kind=TroubleKind.LOCKED, message="another program changes packages now")
 _FULL: Final = Trouble(kind=TroubleKind.DISK_FULL, message="no room is left where packages are downloaded to")
 # With less than this nothing can be told of a download that came out wrong.
 _NOTHING: Final = 1 << 20
@@ -77,6 +79,12 @@ def split_odd(wanted: Sequence[Wanted]) -> tuple[list[Wanted], str]:
     ]
     odd = [f"{w.name} {w.version} {w.arch}" for w in wanted if w not in good]
     return good, f"section rpm-odd printf '%s\\n' {shlex.join(odd)}\n" if odd else ""
+
+
+def granted(removals: Iterable[str]) -> str:
+    """Return sh text that says which packages may be removed or downgraded."""
+    names = " ".join(name for name in removals if _NAME.fullmatch(name))
+    return f"rpm_granted={shlex.quote(names)}\n"
 
 
 def nevra(wanted: Wanted) -> str:
@@ -202,7 +210,7 @@ def rpm_troubles(text: str, *, again: Callable[[str], str], refresh: str) -> Ite
     elif (found := _DATABASE.search(text)) is not None:
         yield Trouble(kind=TroubleKind.BROKEN, message=found[0].strip(), mend="rpm --rebuilddb")
     elif _TAKEN.search(text):
-        yield Trouble(kind=TroubleKind.LOCKED, message="another program changes packages now")
+        yield _BUSY
     elif (found := _GONE.search(text)) is not None:
         yield Trouble(
             kind=TroubleKind.GONE,
@@ -235,7 +243,7 @@ def applied(sections: Sections, troubles: Iterable[Trouble], *, codes: frozenset
     waited = [
         int(found) for each in waits for found in re.findall(r"^waited=(\d{1,9})$", each.text, re.MULTILINE)
     ]
-    found = [*_locked(waits), *troubles]
+    found = [*_refused(sections), *_locked(waits), *troubles]
     ok = not section.fault and section.code in codes
     scripts = [trouble for trouble in found if trouble.kind is TroubleKind.SCRIPT]
     if not ok and not scripts and not section.fault and _no_room(sections):
@@ -255,6 +263,17 @@ def applied(sections: Sections, troubles: Iterable[Trouble], *, codes: frozenset
         troubles=tuple(found),
         waited=float(max(waited, default=0)),
     )
+
+
+def _refused(sections: Sections) -> Iterator[Trouble]:
+    """Tell what stopped it after its rehearsal."""
+    rehearsals = [each for each in sections if each.name.startswith("rpm-beyond-")]
+    if not rehearsals or any(each.name.startswith("rpm-apply-") for each in sections):
+        return
+    if names := rehearsals[-1].lines:
+        yield beyond(names)
+    elif not rehearsals[-1].fault:
+        yield _BUSY
 
 
 def _locked(waits: Sequence[Section]) -> Iterator[Trouble]:

@@ -13,6 +13,7 @@ from fleetctl.packages.rpm_change import (
     applied,
     first,
     free_space,
+    granted,
     place_troubles,
     plain,
     rpm_troubles,
@@ -81,10 +82,12 @@ class ZypperChanger:
             troubles=tuple(troubles),
         )
 
-    def apply_script(self, wanted: Sequence[Wanted], *, lock_seconds: int) -> str:
-        """Return a script that installs exactly these versions."""
+    def apply_script(
+        self, wanted: Sequence[Wanted], *, lock_seconds: int, removals: Sequence[str] = ()
+    ) -> str:
+        """Return a script that installs exactly these versions, and lets nothing go but `removals`."""
         good, odd = split_odd(wanted)
-        act = "" if odd else f"zypper_apply {int(lock_seconds)}\n"
+        act = "" if odd else f"{granted(removals)}zypper_apply {int(lock_seconds)}\n"
         return framed_script(f"{_library()}\n{targets('zypper_targets', map(_spec, good))}\n{odd}{act}")
 
     def parse_application(self, sections: Sections) -> Applied:

@@ -17,7 +17,7 @@ from fleetctl.engine.boot import RebootFailed, RebootRule
 from fleetctl.engine.reboots import Reboots
 from fleetctl.engine.task import Session
 from fleetctl.model import Command, Outcome, Reason, Status
-from fleetctl.packages.change import Applied, Change, Trouble, TroubleKind
+from fleetctl.packages.change import Applied, Change, Trouble, TroubleKind, removals_of
 from fleetctl.packages.protocol import PackageManager
 from fleetctl.packages.sections import read_sections
 from fleetctl.patch.choose import patch_group_of
@@ -151,7 +151,9 @@ class _Installation:
             return
         changer = changer_of(self._task.scan.managers, look.state.manager)
         script = changer.apply_script(
-            tuple(patch.wanted for patch in todo), lock_seconds=self._task.lock_seconds
+            tuple(patch.wanted for patch in todo),
+            lock_seconds=self._task.lock_seconds,
+            removals=removals_of(self._share.changes),
         )
         self._done.attempted = todo
         end = await self._session.exec(Command(script=script, become=self._become), step="install")

@@ -21,7 +21,7 @@ from lab.kept import kept
 from lab.people import settle
 from lab.signing import KEY_FILE, forget_agent, new_signing_key
 
-__all__ = ["DISTROS", "Distro", "base", "repository"]
+__all__ = ["DISTROS", "Distro", "base", "repository", "tools"]
 
 COMMON: Final = (
     *("systemd-sysv", "dbus", "libpam-systemd", "openssh-server", "sudo", "opendoas", "iproute2", "procps"),
@@ -116,6 +116,11 @@ def base(kind: str) -> Path:
 def repository() -> Path:
     """The repositories of all of them: `rpm/`, `pac/`, and below `later/` what a mirror has that moved on."""
     return kept("distrorepo", _repository, recipe=_REPOSITORY)
+
+
+def tools() -> Path:
+    """A root file system with rpmbuild and createrepo_c, to enter and not to change."""
+    return _layer("layer")
 
 
 def _layer(name: str) -> Path:

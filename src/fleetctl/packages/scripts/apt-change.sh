@@ -84,7 +84,16 @@ apt_rehearse() {
     return "$apt_code"
 }
 
-apt_removals() { printf '%s\n' "$apt_plan" | sed -n '/^Remv /p; /^Purg /p'; }
+apt_removals() { printf '%s\n' "$apt_plan" | sed -n 's/^Remv \([^ :]*\).*/\1/p; s/^Purg \([^ :]*\).*/\1/p'; }
+
+apt_beyond() { # names of packages that would be removed, and are not among $apt_granted
+    for apt_name in $(apt_removals); do
+        case " $apt_granted " in
+            *" $apt_name "*) ;;
+            *) printf '%s\n' "$apt_name" ;;
+        esac
+    done
+}
 
 apt_sizes() {
     apt_specs apt_quietly apt-get -q --print-uris --no-install-recommends -o APT::Get::AutomaticRemove=false install
@@ -146,17 +155,16 @@ $apt_name
 }
 
 # Without a terminal, its own included, nothing can wait for an answer. needrestart must neither ask nor restart anything by itself:
-# fleetctl tells what runs old code, and reboots where it is told to. Nothing is removed that a rehearsal did not tell, nor downgraded:
-# while we waited, somebody may have installed what is newer than what was planned.
+# fleetctl tells what runs old code, and reboots where it is told to. Nothing is removed that the rehearsal did not tell, nor downgraded:
+# somebody may have installed what is newer than what was planned.
 apt_install() { # SECONDS
     DEBIAN_FRONTEND=noninteractive DEBIAN_PRIORITY=critical APT_LISTCHANGES_FRONTEND=none APT_LISTBUGS_FRONTEND=none \
         UCF_FORCE_CONFFOLD=1 NEEDRESTART_MODE=l NEEDRESTART_SUSPEND=fleetctl
     export DEBIAN_FRONTEND DEBIAN_PRIORITY APT_LISTCHANGES_FRONTEND APT_LISTBUGS_FRONTEND UCF_FORCE_CONFFOLD \
         NEEDRESTART_MODE NEEDRESTART_SUSPEND
-    if [ -z "$apt_gone" ] || [ "$apt_gone" != "$(apt_removals)" ]; then
-        apt_remove=--no-remove
-    fi
-    apt_specs apt-get -y -q ${apt_remove-} --no-install-recommends -o APT::Get::AutomaticRemove=false \
+    apt_remove=--no-remove
+    [ -z "$(apt_removals)" ] || apt_remove=''
+    apt_specs apt-get -y -q $apt_remove --no-install-recommends -o APT::Get::AutomaticRemove=false \
         -o Dpkg::Use-Pty=0 -o "DPkg::Lock::Timeout=$1" -o APT::Keep-Downloaded-Packages=false \
         -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold install 2>&1
 }
@@ -165,7 +173,6 @@ apt_apply() { # SECONDS
     cd / && umask 022
     section apt-place apt_place
     apt_can_write || return 0
-    apt_gone=$([ -z "$(apt_holder)" ] || { apt_rehearse </dev/null >/dev/null 2>&1 && apt_removals; })
     section apt-wait apt_wait "$1"
     [ "$section_code" = 0 ] || return 0
     section apt-unfinished-before apt_unfinished
@@ -175,7 +182,8 @@ apt_apply() { # SECONDS
         section apt-offers apt_offers
         return 0
     fi
-    [ "$apt_waited" != 0 ] || apt_gone=$(apt_removals)
+    section apt-beyond apt_beyond
+    [ -z "$(apt_beyond)" ] || return 0
     apt_before=$(apt_list) apt_auto=$(apt-mark showauto) apt_started=$(date +%s)
     section apt-install apt_install "$(($1 > apt_waited ? $1 - apt_waited : 0))"
     [ "$section_code" -lt 128 ] || section apt-orphan apt_wait 60

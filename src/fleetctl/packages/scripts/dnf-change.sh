@@ -60,13 +60,39 @@ dnf_simulate() {
 
 # Packages are looked up where the plan looked them up: lists that are fetched anew now would be another plan.
 dnf_does() {
-    dnf_options -y --setopt=metadata_expire=-1 '--setopt=*.metadata_expire=-1' --setopt=exit_on_lock=True install "$@"
+    [ "$dnf_generation" = 5 ] || set -- --setopt=exit_on_lock=True "$@"
+    dnf_options --setopt=metadata_expire=-1 '--setopt=*.metadata_expire=-1' "$@"
 }
 
-dnf5_does() { dnf_options -y --setopt=metadata_expire=-1 '--setopt=*.metadata_expire=-1' install "$@"; }
+dnf_tries() { dnf_targets dnf_does -y install; }
 
-dnf_tries() {
-    if [ "$dnf_generation" = 5 ]; then dnf_targets dnf5_does; else dnf_targets dnf_does; fi
+dnf_goes() {
+    dnf_targets dnf_does --setopt=assumeyes=False --assumeno install >"$own/would"
+    dnf_code=$?
+    dnf_going <"$own/would"
+    return "$dnf_code"
+}
+
+# Names of packages that a table of changes removes or downgrades. dnf 5 tells with each row what it replaces.
+dnf_going() {
+    dnf_part='' dnf_row=''
+    while IFS= read -r dnf_line; do
+        case $dnf_line in
+            Removing*: | Downgrading*:) dnf_part=goes ;;
+            '' | [A-Z]*) dnf_part='' ;;
+            ' '*)
+                # shellcheck disable=SC2086 # words
+                set -- $dnf_line
+                if [ "$1" = replacing ]; then
+                    [ "$dnf_generation" = 5 ] || set -- "$1" "${2%.*}"
+                    [ "$2" = "$dnf_row" ] || printf '%s\n' "$2"
+                else
+                    dnf_row=$1
+                    [ -z "$dnf_part" ] || printf '%s\n' "$1"
+                fi
+                ;;
+        esac
+    done
 }
 
 dnf_apply() { # SECONDS
@@ -80,7 +106,7 @@ dnf_apply() { # SECONDS
     section rpm-place rpm_place / /usr /etc /var/lib/rpm "$dnf_cache"
     [ "$(id -u)" = 0 ] || return 0
     if rpm_place / /usr /etc /var/lib/rpm "$dnf_cache" | grep -q '^readonly='; then return 0; fi
-    rpm_apply "$1" 200 dnf_tries /var/lib/rpm/.rpm.lock /usr/lib/sysimage/rpm/.rpm.lock /var/lib/dnf/rpmdb_lock.pid \
+    rpm_apply "$1" 200 dnf_tries dnf_goes /var/lib/rpm/.rpm.lock /usr/lib/sysimage/rpm/.rpm.lock /var/lib/dnf/rpmdb_lock.pid \
         "$dnf_cache/download_lock.pid" "$dnf_cache/metadata_lock.pid" /var/lib/dnf/system-repo.lock /run/dnf/rpmtransaction.lock
     dnf_columns
     section dnf-cache dnf_prepare

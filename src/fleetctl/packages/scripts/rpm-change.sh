@@ -84,16 +84,33 @@ rpm_wait() { # FILE...: until nobody holds one of these locks; says who does
     [ -z "$rpm_held" ]
 }
 
+# What would go, or go back, and is not among $rpm_granted. What a rehearsal that fails complains of the tool itself tells better.
+rpm_beyond() { # COMMAND: prints the names of all that would
+    "$1" >"$own/goes" 2>/dev/null
+    rpm_code=$?
+    while IFS= read -r rpm_name; do
+        case " $rpm_granted " in
+            *" $rpm_name "*) ;;
+            *) printf '%s\n' "$rpm_name" ;;
+        esac
+    done <"$own/goes" >"$own/beyond"
+    cat "$own/beyond"
+    return "$rpm_code"
+}
+
 # Run a tool when nobody holds its locks; again where somebody was quicker.
-rpm_apply() { # SECONDS CODE COMMAND FILE...: CODE is what the tool exits with where it finds its lock taken
-    rpm_limit=$1 rpm_locked=$2 rpm_tool=$3 rpm_try=0 rpm_waited=0 rpm_begun=$(date +%s)
-    shift 3
-    own_folder && rpm_list >"$own/before" || return
+rpm_apply() { # SECONDS CODE COMMAND REHEARSAL FILE...: CODE is what the tool exits with where it finds its lock taken
+    rpm_limit=$1 rpm_locked=$2 rpm_tool=$3 rpm_rehearsal=$4 rpm_try=0 rpm_waited=0 rpm_begun=$(date +%s)
+    shift 4
+    own_folder || return
     while :; do
         rpm_try=$((rpm_try + 1))
         section "rpm-wait-$rpm_try" rpm_wait "$@"
+        rpm_list >"$own/before" || return
         [ "$section_code" = 0 ] || break
-        section "rpm-apply-$rpm_try" "$rpm_tool"
+        section "rpm-beyond-$rpm_try" rpm_beyond "$rpm_rehearsal"
+        [ ! -s "$own/beyond" ] || break
+        [ "$section_code" = "$rpm_locked" ] || section "rpm-apply-$rpm_try" "$rpm_tool"
         [ "$section_code" = "$rpm_locked" ] && [ $(($(date +%s) - rpm_begun)) -lt "$rpm_limit" ] || break
         sleep 1
     done

@@ -19,16 +19,24 @@ zypper_simulate() {
 }
 
 zypper_does() {
-    zypper --xmlout --non-interactive --no-cd --no-refresh install --name --no-force-resolution --auto-agree-with-licenses -- "$@"
+    zypper --xmlout --non-interactive --no-cd --no-refresh install --name --no-force-resolution --auto-agree-with-licenses "$@"
 }
 
-zypper_tries() { zypper_targets zypper_does; }
+zypper_tries() { zypper_targets zypper_does --; }
+
+zypper_goes() { # names of packages that it would remove or downgrade
+    zypper_targets zypper_does --dry-run -- >"$own/would"
+    zypper_code=$?
+    sed 's/></>\n</g' "$own/would" | sed -n '/<to-remove>/,/<\/to-remove>/p; /<to-downgrade/,/<\/to-downgrade/p' |
+        sed -n 's/.*<solvable type="package" name="\([^"]*\)".*/\1/p'
+    return "$zypper_code"
+}
 
 zypper_apply() { # SECONDS
     section rpm-place rpm_place / /usr /etc /var/lib/rpm /var/cache/zypp
     [ "$(id -u)" = 0 ] || return 0
     if rpm_place / /usr /etc /var/lib/rpm /var/cache/zypp | grep -q '^readonly='; then return 0; fi
-    rpm_apply "$1" 7 zypper_tries /run/zypp.pid /var/run/zypp.pid /var/lib/rpm/.rpm.lock /usr/lib/sysimage/rpm/.rpm.lock
+    rpm_apply "$1" 7 zypper_tries zypper_goes /run/zypp.pid /var/run/zypp.pid /var/lib/rpm/.rpm.lock /usr/lib/sysimage/rpm/.rpm.lock
     section rpm-doubled zypper_doubled
     section rpm-left rpm_place / /usr /etc /var/cache/zypp/packages
 }
