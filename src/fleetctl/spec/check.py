@@ -34,6 +34,7 @@ _EXPECTED = {
     "dict": "a map",
     "model": "a map",
     "none": "nothing",
+    "date": "a date such as 2027-03-31",
 }
 _BOUNDS = {
     "greater_than": ("gt", "more than"),
@@ -102,10 +103,17 @@ def _problems(
     inner = {path[:length] for path in found for length in range(len(path))}
     problems = []
     for path, items in found.items():
-        if path in inner and all(item["type"].endswith(("_type", "literal_error")) for item in items):
+        if path in inner and all(_follows(item) for item in items):
             continue
         problems.append(_problem(document, path, items, model=model))
     return problems
+
+
+def _follows(item: dict[str, Any]) -> bool:
+    """Tell whether an error of a list or map comes of those inside: a list is also too short without the entries that were refused."""
+    if item["type"] == "too_short":
+        return len(item["input"]) >= int(item["ctx"]["min_length"])
+    return bool(item["type"].endswith(("_type", "literal_error")))
 
 
 def _place(problem: Problem) -> tuple[int, int]:
@@ -161,7 +169,8 @@ def _expected(item: dict[str, Any]) -> str:
         name, words = _BOUNDS[kind]
         return f"{words} {context[name]}"
     if kind == "string_pattern_mismatch":
-        return f"text that matches {context['pattern']}"
+        absolute = context["pattern"].startswith("^/")
+        return "a path that begins with /" if absolute else f"text that matches {context['pattern']}"
     if kind in {"too_short", "string_too_short"}:
         return f"at least {_counted(context['min_length'], kind)}"
     if kind in {"too_long", "string_too_long"}:

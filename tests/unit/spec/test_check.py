@@ -1,5 +1,6 @@
 """Models' errors in people's words, with their places."""
 
+from datetime import date
 from typing import Annotated, Any, Literal
 
 import jsonschema
@@ -40,6 +41,9 @@ class Host(Form):
 class Inventory(Form):
     hosts: dict[str, Host | None] | list[str] = {}
     version: int = 1
+    until: date | None = None
+    folder: Annotated[str, Field(pattern=r"^/[^\x00]*$")] | None = None
+    some: Annotated[list[Become], Field(min_length=1)] | None = None
 
 
 def problems(text, model=Inventory):
@@ -50,6 +54,26 @@ def problems(text, model=Inventory):
 
 def test_what_is_right_becomes_the_model():
     assert check(parse_document("hosts: {a: {port: 22}}", file="f"), Inventory).hosts["a"].port == 22
+
+
+def test_a_list_is_not_called_short_for_what_is_wrong_inside():
+    assert [problem for problem, _ in problems("some: [{method: su}]")] == [
+        "inv.yaml:1:17: some[0].method: expected one of 'sudo', 'doas', got 'su'"
+    ]
+    ((problem, _),) = problems("some: []")
+    assert "expected at least 1 entry, got an empty list" in problem
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("until: tomorrow", "until: expected a date such as 2027-03-31, got 'tomorrow'"),
+        ("folder: etc/passwd", "folder: expected a path that begins with /, got 'etc/passwd'"),
+    ],
+)
+def test_dates_and_paths_are_asked_for_in_words(text, problem):
+    ((said, _),) = problems(text)
+    assert said.endswith(problem)
 
 
 def test_an_empty_file_is_an_empty_map():
