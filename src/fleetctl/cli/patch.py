@@ -11,6 +11,7 @@ import click
 from fleetctl.cli import complete
 from fleetctl.cli.app import App, FleetCommand, LazyGroup, pass_app
 from fleetctl.cli.options import WorkOptions, baseline_option, output_options, work_options, yes_option
+from fleetctl.cli.patch_plan import refresh_option, tell_refresh
 from fleetctl.cli.verdict import show_verdict
 
 if TYPE_CHECKING:
@@ -29,11 +30,14 @@ Examples:
   fleetctl patch scan web --format json -o scan.json   for machines
   fleetctl patch plan web -o web.plan                  exactly what would be installed
   fleetctl patch install web.plan --waves 1,10%,100%   exactly that, one host first
+  fleetctl patch cve CVE-2024-3094                     which hosts are affected
+  fleetctl patch cves --kev                            what is open and known to be exploited
   fleetctl patch baseline list                         what hosts are judged by
 """
 
 SCAN_EPILOG = """\
-Nothing is changed on the hosts: no package list is refreshed, no file is written. apt, dnf and zypper are known today.
+Nothing is changed on the hosts: no file is written, and package lists are believed as they lie there. With --refresh they are brought up
+to date first, as root: the one thing that a scan ever writes.
 
 A security fix counts as missing when the vendor's security pocket has a newer version, also where a hold, a pin or a newer
 build elsewhere hides it. Hosts that cannot be judged are listed with the reason and never called compliant.
@@ -42,6 +46,7 @@ Examples:
   fleetctl patch scan all
   fleetctl patch scan 'web,&env=prod' --become          also services that need a restart (needrestart wants root)
   fleetctl patch scan web --baseline web-next           what another patch baseline would say
+  fleetctl patch scan all --refresh                     fetch the package lists first
   fleetctl patch scan all --max-metadata-age 2          do not believe package lists older than two days
   fleetctl patch scan all --format junit -o patch.xml   as a CI step
   fleetctl run @noncompliant:last -- uname -a           go on with the hosts that are not compliant
@@ -58,6 +63,8 @@ VERBS: dict[str, tuple[str, str]] = {
         "Show exactly what would be installed; write it as a plan file.",
     ),
     "install": ("fleetctl.cli.patch_install:install", "Install a plan, reboot where needed, look again."),
+    "cve": ("fleetctl.cli.patch_cve:cve", "Say which hosts are affected by a CVE, and by whose word."),
+    "cves": ("fleetctl.cli.patch_cve:cves", "List the CVEs that are open, the most pressing first."),
     "baseline": ("fleetctl.cli.baseline:baseline", "Look at patch baselines, check them, explain verdicts."),
 }
 
@@ -70,6 +77,7 @@ def patch() -> None:
 @patch.command(cls=FleetCommand, epilog=SCAN_EPILOG)
 @click.argument("targets", shell_complete=complete.targets)
 @click.option("-b", "--become/--no-become", default=None, help="Look as root, or as the login user.")
+@refresh_option
 @baseline_option
 @click.option(
     "--severity",
@@ -96,20 +104,22 @@ def scan(app: App, /, targets: str, work: WorkOptions, **given: Any) -> None:
     begun = time.monotonic()
     hosts = work.hosts(fleet, targets)
     result = carry_out_scan(
-        app, fleet, _task(fleet, given), hosts, work=work, selector=targets, comment=given["comment"]
+        app, fleet, _task(app, fleet, given), hosts, work=work, selector=targets, comment=given["comment"]
     )
     scanned = fleet.conclude_scan(result)
     show_verdict(app, scanned, given, seconds=time.monotonic() - begun)
 
 
-def _task(fleet: Fleet, given: Mapping[str, Any]) -> ScanTask:
+def _task(app: App, fleet: Fleet, given: Mapping[str, Any]) -> ScanTask:
     from datetime import timedelta  # noqa: PLC0415
 
     days = given["max_metadata_age"]
+    tell_refresh(app, given)
     return fleet.scan_task(
         baseline=given["baseline"],
         become=given["become"],
         detail=given["detail"],
+        refresh=given["refresh"],
         max_metadata_age=timedelta(days=days) if days is not None else None,
     )
 
@@ -136,7 +146,7 @@ def carry_out_scan(
         work=work,
         title=f"patch scan {selector}",
         name=DOCUMENT,
-        parameters={"Operation": "Scan"},
+        parameters={"Operation": "Scan", **({"Refresh": True} if task.refresh else {})},
         comment=comment,
         selector=selector,
     )

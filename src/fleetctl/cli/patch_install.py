@@ -13,7 +13,7 @@ import click
 from fleetctl.cli import complete
 from fleetctl.cli.app import App, FleetCommand, pass_app
 from fleetctl.cli.options import WorkOptions, baseline_option, output_options, work_options, yes_option
-from fleetctl.cli.patch_plan import choice_options, leave_with_plan, make_plan, show_plan
+from fleetctl.cli.patch_plan import choice_options, leave_with_plan, make_plan, refresh_option, show_plan
 from fleetctl.cli.verdict import show_verdict
 from fleetctl.cli.waves import WAVES_EPILOG, WaveOptions, asker, wave_options
 from fleetctl.errors import UsageError
@@ -52,6 +52,7 @@ installed or not; 6 --dry-run found something to install; 7 a gate was red.
 @click.command(cls=FleetCommand, epilog=EPILOG + WAVES_EPILOG)
 @click.argument("plan_or_targets", metavar="PLAN|TARGETS", shell_complete=complete.targets)
 @choice_options
+@refresh_option
 @baseline_option
 @click.option(
     "--reboot",
@@ -178,7 +179,7 @@ def _plan(
     if path.is_file():
         from fleetctl.patch.plan import read_plan  # noqa: PLC0415
 
-        if given["security_only"] or given["cve"] or given["package"] or given["exclude_package"]:
+        if any(given[name] for name in ("security_only", "cve", "package", "exclude_package", "refresh")):
             raise UsageError("a plan is installed as it is", hint="make another with: fleetctl patch plan")
         plan = read_plan(path)
         for host, why in plan.failed.items():

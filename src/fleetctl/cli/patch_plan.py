@@ -12,6 +12,7 @@ import click
 from fleetctl.cli import complete
 from fleetctl.cli.app import App, FleetCommand, pass_app
 from fleetctl.cli.options import WorkOptions, baseline_option, output_options, work_options, yes_option
+from fleetctl.errors import UsageError
 
 if TYPE_CHECKING:
     from fleetctl.engine.order import RunResult
@@ -19,12 +20,21 @@ if TYPE_CHECKING:
     from fleetctl.patch.plan import HostPlan, Plan
     from fleetctl.patch.planning import Choice
 
-__all__ = ["choice_of", "choice_options", "leave_with_plan", "make_plan", "plan", "show_plan"]
+__all__ = [
+    "choice_of",
+    "choice_options",
+    "leave_with_plan",
+    "make_plan",
+    "plan",
+    "refresh_option",
+    "show_plan",
+    "tell_refresh",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 EPILOG = """\
-Nothing is changed on the hosts. With --output the plan is written as a file that 'fleetctl patch install' takes: it installs exactly
+Nothing is changed on the hosts but, with --refresh, their package lists. With --output the plan is written as a file that 'fleetctl patch install' takes: it installs exactly
 these versions, on later waves and later days too, and refuses a host whose state has moved since.
 
 Examples:
@@ -57,6 +67,27 @@ def choice_options(function: F) -> F:
     return function
 
 
+def refresh_option(function: F) -> F:
+    """Add `--refresh`."""
+    return click.option(
+        "--refresh",
+        is_flag=True,
+        help="Bring the hosts' package lists up to date first, as root: the only thing that is written there.",
+    )(function)
+
+
+def tell_refresh(app: App, given: Mapping[str, Any]) -> None:
+    """Say that `--refresh` writes.
+
+    Raises:
+        UsageError: root is not to be had.
+    """
+    if given["refresh"] and given.get("become") is False:
+        raise UsageError("--refresh wants root on the hosts", hint="leave --no-become out")
+    if given["refresh"]:
+        app.note("refreshing package lists: the one thing that is written on the hosts")
+
+
 def choice_of(given: Mapping[str, Any]) -> Choice:
     """Read the flags of `choice_options`."""
     from fleetctl.patch.planning import Choice  # noqa: PLC0415
@@ -72,6 +103,7 @@ def choice_of(given: Mapping[str, Any]) -> Choice:
 @click.command(cls=FleetCommand, epilog=EPILOG)
 @click.argument("targets", shell_complete=complete.targets)
 @choice_options
+@refresh_option
 @baseline_option
 @click.option("-b", "--become/--no-become", default=None, help="Look as root, or as the login user.")
 @output_options("table", "json", "yaml", "csv")
@@ -127,7 +159,8 @@ def make_plan(
     from fleetctl.patch.planning import PlanTask, plan_of  # noqa: PLC0415
     from fleetctl.patch.scan import DOCUMENT  # noqa: PLC0415
 
-    scan = fleet.scan_task(baseline=given["baseline"], become=given.get("become"))
+    tell_refresh(app, given)
+    scan = fleet.scan_task(baseline=given["baseline"], become=given.get("become"), refresh=given["refresh"])
     task = PlanTask(scan=scan, choice=choice_of(given))
     run = fan_out(
         app,
@@ -137,7 +170,7 @@ def make_plan(
         work=work,
         title=f"patch plan {targets}",
         name=DOCUMENT,
-        parameters={"Operation": "Plan"},
+        parameters={"Operation": "Plan", **({"Refresh": True} if scan.refresh else {})},
         selector=targets,
     )
     return plan_of(run, selector=targets), run

@@ -20,10 +20,12 @@ from fleetctl.model import Command, Outcome, Reason, Status
 from fleetctl.packages.change import Applied, Change, Trouble, TroubleKind, removals_of
 from fleetctl.packages.protocol import PackageManager
 from fleetctl.packages.sections import read_sections
+from fleetctl.patch.baseline import Baseline
 from fleetctl.patch.choose import patch_group_of
 from fleetctl.patch.evaluate import Patch, PatchResult, PatchState
 from fleetctl.patch.plan import HostPlan, Plan, PlannedPatch, moved
-from fleetctl.patch.planning import CannotChange, cannot_change, changer_of, look_at, simulate
+from fleetctl.patch.planning import baseline_digest
+from fleetctl.patch.rehearsal import CannotChange, cannot_change, changer_of, look_at, simulate
 from fleetctl.patch.result import host_data
 from fleetctl.patch.scan import Look, ScanTask
 
@@ -74,6 +76,7 @@ class _Done:
     Attributes:
         applied: what the package manager says; None where nothing was asked of it.
         attempted: patches that it was asked for.
+        warnings: what a reader should know besides.
         problem: why the host is Failed; empty where it is not.
     """
 
@@ -81,6 +84,7 @@ class _Done:
     attempted: tuple[PlannedPatch, ...] = ()
     already: tuple[PlannedPatch, ...] = ()
     reboot: Mapping[str, Any] | None = None
+    warnings: list[str] = field(default_factory=list)
     reason: Reason | None = None
     problem: str = ""
     hint: str = ""
@@ -107,6 +111,7 @@ class _Installation:
         if look.result is None:
             return look.outcome
         manager = self._manager(look)
+        self._note_baseline(look.result.baseline)
         self._done.already, todo = _split(self._share.patches, look, manager)
         if todo and not await self._as_planned(look, todo):
             return self._told(look)
@@ -116,6 +121,19 @@ class _Installation:
         if look.result is not None and self._wants_reboot(look):
             look = await self._reboot(look)
         return self._told(look)
+
+    def _note_baseline(self, baseline: Baseline) -> None:
+        """Say where the baseline says something else than when the plan was made: a frozen plan wins over it."""
+        planned, digest = self._share.baseline, self._share.baseline_digest
+        if baseline.name != planned:
+            told = f"its patch baseline was '{planned}' when the plan was made, and is '{baseline.name}' now"
+        elif digest and digest != baseline_digest(baseline):
+            told = f"its patch baseline '{planned}' has changed since the plan was made"
+        else:
+            return
+        self._done.warnings.append(
+            f"{told}: what was planned is installed, and the host is judged by the baseline of now"
+        )
 
     def _manager(self, look: Look) -> PackageManager:
         return next(m for m in self._task.scan.managers if m.name == look.state.manager)
@@ -160,6 +178,12 @@ class _Installation:
         printed = read_sections(self._session.stdout("install"), self._session.stderr("install"))
         applied = changer.parse_application(printed)
         self._done.applied = applied
+        planned = {change.name for change in self._share.changes}
+        if more := [change for change in applied.changes if change.name not in planned]:
+            told = ", ".join(f"{change.name} {change.after or 'removed'}" for change in more[:5])
+            self._done.warnings.append(
+                f"more was changed than planned, while somebody else was at work: {told}"
+            )
         if applied.troubles:
             self._fail_by(applied.troubles)
         elif not applied.ok or not end.ok:
@@ -214,9 +238,10 @@ class _Installation:
         if look.result is None:
             return replace(look.outcome, data={"Install": self._facts()})
         result = _with_failures(look.result, done)
+        state = replace(look.state, warnings=(*look.state.warnings, *done.warnings))
         now = datetime.now(UTC)
         data = host_data(
-            look.state,
+            state,
             result,
             patch_group=patch_group_of(self._session.host),
             started=self._session.started,

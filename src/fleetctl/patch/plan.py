@@ -62,6 +62,7 @@ class HostPlan:
     Attributes:
         manager: entry point name of its package manager.
         baseline: name of the patch baseline that decided.
+        baseline_digest: of what that baseline said then; empty in plans that were written before there was one.
         patches: that are to be installed.
         changes: all that would change, what comes along by dependencies included.
         left_out: what the baseline asks for and the plan does not touch.
@@ -75,6 +76,7 @@ class HostPlan:
     host: str
     manager: str
     baseline: str
+    baseline_digest: str = ""
     patches: tuple[PlannedPatch, ...] = ()
     changes: tuple[Change, ...] = ()
     left_out: tuple[LeftOut, ...] = ()

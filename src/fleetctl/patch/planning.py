@@ -2,46 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from typing import Any, Final
+from hashlib import sha256
 
 from fleetctl.engine.order import RunResult
 from fleetctl.engine.task import Session
-from fleetctl.model import Become, Command, Host, Outcome, Reason, Status
-from fleetctl.packages.change import PackageChanger, Simulation, Trouble, TroubleKind, Wanted
-from fleetctl.packages.model import PackageState
-from fleetctl.packages.protocol import PackageManager
-from fleetctl.packages.sections import read_sections
+from fleetctl.model import Host, Outcome
+from fleetctl.packages.change import Simulation
+from fleetctl.patch.approval import Approval
+from fleetctl.patch.baseline import Baseline
 from fleetctl.patch.evaluate import Patch, PatchState
 from fleetctl.patch.plan import HostPlan, LeftOut, Plan, PlannedPatch
+from fleetctl.patch.rehearsal import CannotChange, cannot_change, look_at, rehearse
 from fleetctl.patch.scan import Look, ScanTask
-from fleetctl.transport.protocol import ExecFailed
+from fleetctl.patch.unwanted import Unwanted, without_unwanted
 
 __all__ = [
-    "CannotChange",
     "Choice",
     "PlanTask",
-    "cannot_change",
-    "changer_of",
+    "baseline_digest",
     "host_plan",
-    "look_at",
     "plan_host",
     "plan_of",
-    "simulate",
 ]
-
-_NO_ROOT: Final = frozenset(
-    {
-        Reason.BECOME_PASSWORD_MISSING,
-        Reason.BECOME_PASSWORD_WRONG,
-        Reason.BECOME_NOT_ALLOWED,
-        Reason.BECOME_MISSING,
-    }
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +50,7 @@ class Choice:
     def why_not(self, patch: Patch) -> str:
         """Return why a patch is not planned; empty if it is."""
         if any(fnmatchcase(patch.name, pattern) for pattern in self.exclude):
-            return "excluded by --exclude-package"
+            return "left out by --exclude-package"
         if self.packages and not any(fnmatchcase(patch.name, pattern) for pattern in self.packages):
             return "not among --package"
         if self.security_only and not patch.security:
@@ -100,26 +87,33 @@ class PlanTask:
         return replace(look.outcome, data={**look.outcome.data, "Plan": plan.to_json()})
 
 
-async def look_at(session: Session, scan: ScanTask, *, step: str) -> Look:
-    """Scan a host; the answer is kept under a step's name."""
-    outcome = session.outcome(await session.exec(scan.on(session.host), step=step))
-    if outcome.status is not Status.SUCCESS:
-        return Look(state=PackageState(manager=""), outcome=outcome)
-    return await asyncio.to_thread(
-        scan.look, session.host, session.stdout(step), session.stderr(step), outcome
-    )
-
-
 async def plan_host(
     session: Session, scan: ScanTask, look: Look, choice: Choice, *, step: str = "simulate"
 ) -> HostPlan:
     """Make one host's share of a plan."""
     plan = host_plan(session.host, look, choice)
-    if not plan.patches:
+    if not plan.patches or look.result is None:
         return plan
-    simulation = await _simulated(session, scan, look, plan.wanted, step=step)
+    asked = 0
+
+    async def ask(patches: Sequence[PlannedPatch]) -> Simulation:
+        nonlocal asked
+        asked += 1
+        wanted = tuple(patch.wanted for patch in patches)
+        name = step if asked == 1 else f"{step}-{asked}"
+        return await rehearse(session, scan, look, wanted, step=name)
+
+    approval = Approval(look.result.baseline, now=datetime.now(UTC))
+    unwanted = Unwanted(look.state, approval, choice.exclude)
+    simulation, refused = await without_unwanted(ask, plan.patches, unwanted)
+    left_out = tuple(
+        LeftOut(name=patch.name, arch=patch.arch, version=patch.after, why=why, cves=patch.cves)
+        for patch, why in refused.items()
+    )
     return replace(
         plan,
+        patches=tuple(patch for patch in plan.patches if patch not in refused),
+        left_out=(*plan.left_out, *left_out),
         changes=simulation.changes,
         download=simulation.download,
         disk=simulation.disk,
@@ -151,6 +145,7 @@ def host_plan(host: Host, look: Look, choice: Choice) -> HostPlan:
         host=host.name,
         manager=state.manager,
         baseline=result.baseline.name,
+        baseline_digest=baseline_digest(result.baseline),
         patches=tuple(planned),
         left_out=tuple(left_out),
         services=state.services,
@@ -159,72 +154,12 @@ def host_plan(host: Host, look: Look, choice: Choice) -> HostPlan:
     )
 
 
-async def _simulated(
-    session: Session, scan: ScanTask, look: Look, wanted: tuple[Wanted, ...], *, step: str
-) -> Simulation:
-    """Ask as root; where root is not to be had, ask all the same, and say so."""
-    if scan.become is False:
-        return await simulate(session, scan, look, wanted, become=None, step=step)
-    try:
-        return await simulate(session, scan, look, wanted, become=scan.root_on(session.host), step=step)
-    except ExecFailed as exc:
-        if exc.reason not in _NO_ROOT:
-            raise
-        hint = f"; {exc.hint}" if exc.hint else ""
-        no_root = Trouble(
-            kind=TroubleKind.NOT_ROOT, message=f"to install it root is wanted: {exc.message}{hint}"
-        )
-    simulation = await simulate(session, scan, look, wanted, become=None, step=f"{step}-as-user")
-    others = [trouble for trouble in simulation.troubles if trouble.kind is not TroubleKind.NOT_ROOT]
-    return replace(simulation, troubles=(no_root, *others))
+def baseline_digest(baseline: Baseline) -> str:
+    """Return what tells whether two baselines ask for the same: a digest of all but name and description."""
+    from fleetctl.patch.baseline_telling import form_data  # noqa: PLC0415 - brings pydantic
 
-
-async def simulate(
-    session: Session,
-    scan: ScanTask,
-    look: Look,
-    wanted: tuple[Wanted, ...],
-    *,
-    become: Become | None,
-    step: str,
-) -> Simulation:
-    """Ask a host's package manager what exactly a request would change."""
-    changer = changer_of(scan.managers, look.state.manager)
-    command = Command(script=changer.simulate_script(wanted), become=become)
-    await session.exec(command, step=step)
-    return changer.parse_simulation(read_sections(session.stdout(step), session.stderr(step)))
-
-
-def changer_of(known: Iterable[PackageManager], name: str) -> PackageChanger:
-    """Return what changes packages under that manager.
-
-    Raises:
-        CannotChange: it can only be looked at.
-    """
-    for manager in known:
-        if manager.name == name and hasattr(manager, "apply_script"):
-            changer: Any = manager
-            return changer  # type: ignore[no-any-return]
-    raise CannotChange(name)
-
-
-class CannotChange(Exception):  # noqa: N818 - a finding about a host
-    """A package manager that fleetctl can only look at."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"fleetctl cannot install patches with {name} yet: it can only scan such hosts")
-        self.name = name
-
-
-def cannot_change(outcome: Outcome, exc: CannotChange) -> Outcome:
-    """Tell it as a host's outcome."""
-    return replace(
-        outcome,
-        status=Status.SKIPPED,
-        reason=Reason.PRECONDITION,
-        message=str(exc),
-        hint="patch it with its own tools: fleetctl run HOST --become -- COMMAND",
-    )
+    content = form_data(baseline, named=False) | {"description": ""}
+    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def plan_of(run: RunResult, *, selector: str) -> Plan:

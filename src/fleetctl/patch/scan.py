@@ -97,7 +97,9 @@ class ScanTask:
         )
 
     def on(self, host: Host) -> Command:
-        """Return what would be sent to a host."""
+        """Return what would be sent to a host. Package lists are root's."""
+        if self.refresh:
+            return Command(script=self.script, become=self.root_on(host))
         become = None if self.become is False else host.become
         return Command(script=self.script, become=become or (Become() if self.become else None))
 
