@@ -245,8 +245,10 @@ def _copy_file(path: Path) -> None:
 
 
 def _what(row: Mapping[str, Any]) -> str:
-    commands = row.get("Parameters", {}).get("commands")
-    text = " ".join(commands) if isinstance(commands, list) else row["DocumentName"]
+    parameters = row.get("Parameters", {})
+    commands = parameters.get("commands")
+    named = (row["DocumentName"], parameters.get("Operation"))
+    text = " ".join(commands if isinstance(commands, list) else [str(part) for part in named if part])
     line = " ".join(text.split())
     return line if len(line) <= 60 else line[:59] + "…"
 

@@ -15,7 +15,8 @@ __all__ = ["Change", "RunThen", "changes", "name_of", "runs_between"]
 
 _LONGEST_RUN: Final = timedelta(days=7)  # runs that began earlier are not looked for
 _SLACK: Final = timedelta(seconds=5)  # between the clocks of a host and of the controller
-_LOOKS: Final = frozenset({"AWS-GatherSoftwareInventory"})  # documents that change nothing
+_LOOKS: Final = frozenset({"AWS-GatherSoftwareInventory", "fleetctl-CheckPolicy"})  # documents that change nothing
+_LOOKING: Final = frozenset({"Scan", "Plan", "List"})  # operations of documents that can also change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,19 +135,21 @@ def _report(folder: Any) -> Mapping[str, Any]:
 
 
 def _then(run: Mapping[str, Any], report: Mapping[str, Any], host: str) -> RunThen | None:
-    if run["DocumentName"] in _LOOKS or all(each["InstanceId"] != host for each in run["Hosts"]):
+    parameters = run.get("Parameters", {})
+    operation = str(parameters.get("Operation", ""))
+    if run["DocumentName"] in _LOOKS or operation in _LOOKING or all(each["InstanceId"] != host for each in run["Hosts"]):
         return None
     own: Mapping[str, Any] = next(
         (each for each in report.get("Invocations", ()) if each["InstanceId"] == host), {}
     )
     ended = own.get("ExecutionEndDateTime") or report.get("EndedDateTime")
-    commands = run.get("Parameters", {}).get("commands", ())
+    commands = parameters.get("commands", ())
     what = " ".join(" ".join(commands).split()) if isinstance(commands, list) else ""
     return RunThen(
         run_id=run["CommandId"],
         document=run["DocumentName"],
         by=run.get("RequestedBy", {}).get("User", ""),
-        what=what or run.get("Comment", ""),
+        what=what or run.get("Comment", "") or operation,
         begun=datetime.fromisoformat(own.get("ExecutionStartDateTime") or run["RequestedDateTime"]),
         ended=datetime.fromisoformat(ended) if ended else None,
     )

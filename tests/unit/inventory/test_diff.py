@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from fleetctl.errors import UsageError
-from fleetctl.inventory.diff import RunThen, changes
+from fleetctl.inventory.diff import RunThen, changes, runs_between
 from fleetctl.inventory.when import parse_moment
+from fleetctl.store.runs import Runs
 
 TUESDAY = datetime(2026, 11, 24, 10, tzinfo=UTC)
 
@@ -70,3 +71,29 @@ def test_days_are_those_of_this_machine_and_a_weekday_is_the_last_one():
     assert day("2026-11-01", end_of_day=True).hour == 23
     with pytest.raises(UsageError, match="is no date"):
         day("someday")
+
+
+def test_runs_that_only_looked_changed_nothing(tmp_path):
+    runs = Runs(tmp_path)
+    for minute, (document, operation) in enumerate(
+        [
+            ("AWS-RunPatchBaseline", "Scan"),
+            ("AWS-RunPatchBaseline", "Plan"),
+            ("AWS-RunPatchBaseline", "Install"),
+            ("AWS-GatherSoftwareInventory", ""),
+            ("fleetctl-CheckPolicy", ""),
+        ]
+    ):
+        moment = TUESDAY + timedelta(minutes=minute)
+        folder = runs.create(f"{moment:%Y%m%dT%H%M%S}.000-00000{minute}")
+        folder.write_run(
+            {
+                "CommandId": folder.run_id,
+                "DocumentName": document,
+                "RequestedDateTime": moment.isoformat(),
+                "Parameters": {"Operation": operation} if operation else {},
+                "Hosts": [{"InstanceId": "web-1"}],
+            }
+        )
+    found = runs_between(runs, "web-1", begin=TUESDAY, end=TUESDAY + timedelta(hours=1))
+    assert [(run.document, run.what) for run in found] == [("AWS-RunPatchBaseline", "Install")]
