@@ -85,7 +85,7 @@ def list_(app: App, format_: str, output: Path | None) -> None:
     for row in rows:
         if row["Stale"]:
             app.note(
-                f"warning: {row['Feed']} is {row['AgeDays']} days old: fetch and import it again ({_url(row['Kind'])})"
+                f"warning: {row['Feed']} is {row['AgeDays']} days old: fetch and import it again ({_url(row)})"
             )
 
 
@@ -104,7 +104,7 @@ def show(app: App, feed: str, format_: str, output: Path | None) -> None:
     with asking(app.fleet().project.state_folder()) as asked:
         covers = asked.ecosystems()
     rows = [
-        {**_row(one), "Url": _url(one.kind), "Covers": [name for of, name in covers if of.id == one.id]}
+        {**_row(one), "Url": _url(_row(one)), "Covers": [name for of, name in covers if of.id == one.id]}
         for one in found
     ]
     if format_ != "text":
@@ -135,7 +135,7 @@ def rm(app: App, feed: str, yes: bool) -> None:  # noqa: ARG001, FBT001 - taken 
     path = app.fleet().project.state_folder() / FILE
     for one in _named(app, feed):
         for gone in remove(path, one.kind, one.scope):
-            app.note(f"{gone.title}: {gone.entries} entries of {gone.dated:%Y-%m-%d} are forgotten")
+            app.note(f"{gone.title}: {_entries(gone.entries)} of {gone.dated:%Y-%m-%d} forgotten")
 
 
 def _kept(app: App) -> list[Feed]:
@@ -176,15 +176,18 @@ def _dated(row: dict[str, Any]) -> str:
     return f"{row['Date'][:10]}{by}"
 
 
-def _url(kind: str) -> str:
+def _url(row: dict[str, Any]) -> str:
+    from urllib.parse import quote  # noqa: PLC0415
+
     from fleetctl.errors import PluginError  # noqa: PLC0415
     from fleetctl.feeds.importing import GROUP  # noqa: PLC0415
     from fleetctl.spec.plugins import load  # noqa: PLC0415
 
     try:
-        return str(load(GROUP, kind).url)
+        url = str(load(GROUP, row["Kind"]).url)
     except PluginError:  # kept by a kind that is no longer installed
         return "unknown"
+    return url.replace("{scope}", quote(row["Scope"]))
 
 
 def _date(text: str) -> datetime:
@@ -202,12 +205,12 @@ def _date(text: str) -> datetime:
 def _tell(app: App, path: Path, done: Imported) -> None:
     kept = done.kept
     listed: Sequence[str] = [
-        f"{feed.title}, {feed.entries} entries of {feed.dated:%Y-%m-%d}" for feed in kept.feeds
+        f"{feed.title}, {_entries(feed.entries)} of {feed.dated:%Y-%m-%d}" for feed in kept.feeds
     ]
-    app.note(f"{path}: {done.kind.title}: " + ("; ".join(listed) or f"{kept.withdrawn} entries withdrawn"))
+    app.note(f"{path}: {done.kind.title}: " + ("; ".join(listed) or f"{_entries(kept.withdrawn)} withdrawn"))
     if kept.unused:
         app.note(
-            f"  {kept.unused} entries are of no use here: without a CVE, withdrawn, or about other systems"
+            f"  {_entries(kept.unused)} of no use here: without a CVE, withdrawn, or about other systems"
         )
     if kept.other:
         app.note(f"  left as they were, since the file tells only part of them: {', '.join(kept.other)}")
@@ -216,3 +219,7 @@ def _tell(app: App, path: Path, done: Imported) -> None:
             app.note(
                 f"warning: {feed.title} is {feed.age(_now()).days} days old: fetch it again ({done.kind.url})"
             )
+
+
+def _entries(count: int) -> str:
+    return f"{count} entr{'y' if count == 1 else 'ies'}"

@@ -64,7 +64,7 @@ VERBS: dict[str, tuple[str, str]] = {
     ),
     "install": ("fleetctl.cli.patch_install:install", "Install a plan, reboot where needed, look again."),
     "cve": ("fleetctl.cli.patch_cve:cve", "Say which hosts are affected by a CVE, and by whose word."),
-    "cves": ("fleetctl.cli.patch_cve:cves", "List the CVEs that are open, the most pressing first."),
+    "cves": ("fleetctl.cli.patch_cves:cves", "List the CVEs that are open, the most pressing first."),
     "baseline": ("fleetctl.cli.baseline:baseline", "Look at patch baselines, check them, explain verdicts."),
 }
 

@@ -23,7 +23,7 @@ class AlpineSecdb:
 
     name: ClassVar[str] = "alpine-secdb"
     title: ClassVar[str] = "Alpine Linux secdb"
-    url: ClassVar[str] = "https://secdb.alpinelinux.org/v3.20/main.json"
+    url: ClassVar[str] = "https://secdb.alpinelinux.org/{scope}.json"
 
     def recognises(self, sample: Sample) -> bool:
         """Tell it by the names of its members."""

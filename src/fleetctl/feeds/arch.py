@@ -9,12 +9,12 @@ from fleetctl.feeds.files import FeedFile
 from fleetctl.feeds.json_stream import JsonStream
 from fleetctl.feeds.model import EVERY, Claim, Entry, Ranges, before
 from fleetctl.feeds.protocol import Sample
+from fleetctl.feeds.severity import severity_word
 from fleetctl.feeds.shape import WrongShape, cves_in, listing, mapping, text
 
 __all__ = ["ArchTracker"]
 
 _STATUSES: Final = ("Unknown", "Vulnerable", "Testing", "Fixed", "Not affected")
-_SEVERITIES: Final = frozenset({"critical", "high", "medium", "low"})
 
 
 class ArchTracker:
@@ -54,7 +54,6 @@ def _entry(group: dict[str, Any]) -> Entry:
     status = text(group.get("status"), "status")
     if status not in _STATUSES:
         raise WrongShape(f"the status '{status}' is not known ({', '.join(_STATUSES)})")
-    severity = str(group.get("severity", "")).lower()
     return Entry(
         id=name,
         cves=tuple(cves_in(group.get("issues"), "issues")),
@@ -64,7 +63,7 @@ def _entry(group: dict[str, Any]) -> Entry:
                 package=text(package, "packages"),
                 ranges=_ranges(status, group.get("fixed")),
                 undetermined=status == "Unknown",
-                severity=severity if severity in _SEVERITIES else "",
+                severity=severity_word(str(group.get("severity") or "")),
                 advisory=name,
                 note="the fix is in the testing repository" if status == "Testing" else "",
             )

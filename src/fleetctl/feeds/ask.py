@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -15,7 +16,7 @@ from fleetctl.feeds.model import Claim, Exploited, Feed, Score
 __all__ = ["Asked", "Said", "asking", "feeds_of"]
 
 _ROW: Final = "id, kind, scope, source, dated, dated_by, imported, entries"
-_CLAIMS: Final = """SELECT entries.feed, claims.entry, ecosystem, package, claim
+_CLAIMS: Final = """SELECT entries.feed, ecosystem, package, claim
     FROM claims JOIN entries ON entries.id = claims.entry"""
 
 
@@ -24,7 +25,6 @@ class Said(NamedTuple):
 
     feed: Feed
     claim: Claim
-    entry: int
 
 
 @contextmanager
@@ -75,14 +75,14 @@ class Asked:
         query = f"{_CLAIMS} JOIN names ON names.entry = claims.entry WHERE cve = ?"
         return self._said(query, cve)
 
-    def about_package(self, package: str) -> list[Said]:
-        """Return all claims about a package; `cves` says what each is about."""
-        return self._said(f"{_CLAIMS} WHERE package = ?", package)
-
-    def cves(self, entry: int) -> list[str]:
-        """Return the CVEs of an entry."""
-        rows = self._db.execute("SELECT cve FROM names WHERE entry = ?", (entry,)) if self._db else ()
-        return [cve for (cve,) in rows]
+    def about_package(self, package: str) -> dict[str, list[Said]]:
+        """Return all claims about a package, by the CVEs that they are about."""
+        query = _CLAIMS.replace("SELECT", "SELECT names.cve,", 1)
+        query += " JOIN names ON names.entry = claims.entry WHERE package = ?"
+        found: dict[str, list[Said]] = {}
+        for cve, feed, *told in self._db.execute(query, (package,)) if self._db else ():
+            found.setdefault(cve, []).append(Said(self._by_id[feed], _unpacked(*told)))
+        return found
 
     def exploited(self) -> dict[str, Exploited]:
         """Return all CVEs that are known to be exploited."""
@@ -102,11 +102,12 @@ class Asked:
     def _said(self, query: str, value: str) -> list[Said]:
         rows = self._db.execute(query, (value,)) if self._db else ()
         return [
-            Said(self._by_id[feed], _unpacked(ecosystem, package, text), entry)
-            for feed, entry, ecosystem, package, text in rows
+            Said(self._by_id[feed], _unpacked(ecosystem, package, text))
+            for feed, ecosystem, package, text in rows
         ]
 
 
+@lru_cache(maxsize=4096)  # an advisory says the same about each of its CVEs
 def _unpacked(ecosystem: str, package: str, text: str) -> Claim:
     told = json.loads(text)
     return Claim(

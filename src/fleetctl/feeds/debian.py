@@ -12,12 +12,12 @@ from fleetctl.feeds.files import FeedFile
 from fleetctl.feeds.json_stream import JsonStream
 from fleetctl.feeds.model import CVE, EVERY, Claim, Entry, Ranges, before
 from fleetctl.feeds.protocol import Sample
+from fleetctl.feeds.severity import severity_word
 from fleetctl.feeds.shape import WrongShape, mapping, text
 
 __all__ = ["DebianTracker"]
 
 _STATUSES: Final = ("resolved", "open", "undetermined")
-_SEVERITIES: Final = {"high": "high", "medium": "medium", "low": "low", "unimportant": "unimportant"}
 
 
 class DebianTracker:
@@ -72,7 +72,7 @@ def _claim(package: str, state: dict[str, Any], release: str, what: str) -> Clai
         package=package,
         ranges=_ranges(status, state, what),
         undetermined=status == "undetermined",
-        severity=_SEVERITIES.get(str(urgency).rstrip("*"), ""),
+        severity=severity_word(str(urgency).rstrip("*")),
         note=", ".join((["end of life"] if urgency == "end-of-life" else []) + notes),
     )
 

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator
 from typing import Any, ClassVar, Final
 
-from fleetctl.feeds.cvss import severity_of
 from fleetctl.feeds.files import Document, FeedFile
 from fleetctl.feeds.json_stream import JsonStream
 from fleetctl.feeds.model import CVE, Claim, Entry, Event, Ranges, before, day
 from fleetctl.feeds.protocol import Sample
+from fleetctl.feeds.severity import severity_of, severity_word
 from fleetctl.feeds.shape import WrongShape, cves_in, listing, mapping, text
 
 __all__ = ["SYSTEMS", "Osv"]
@@ -20,10 +20,6 @@ SYSTEMS: Final = frozenset({
     "AlmaLinux", "Alpine", "Azure Linux", "Chainguard", "Debian", "Mageia", "Red Hat", "Rocky Linux", "SUSE", "Ubuntu", "Wolfi",
     "openEuler", "openSUSE",
 })  # fmt: skip
-_WORDS: Final = {
-    "critical": "critical", "important": "high", "high": "high", "moderate": "medium", "medium": "medium", "low": "low",
-    "negligible": "unimportant", "unimportant": "unimportant",
-}  # fmt: skip
 _OF_A_CVE: Final = re.compile(r"(?:DEBIAN|UBUNTU|ALPINE|ECHO|MINI|AZL)-(CVE-[0-9]{4}-[0-9]{4,19})", re.ASCII)
 _EVENTS: Final = ("introduced", "fixed", "last_affected")
 
@@ -33,7 +29,7 @@ class Osv:
 
     name: ClassVar[str] = "osv"
     title: ClassVar[str] = "OSV"
-    url: ClassVar[str] = "https://storage.googleapis.com/osv-vulnerabilities/Debian/all.zip"
+    url: ClassVar[str] = "https://storage.googleapis.com/osv-vulnerabilities/{scope}/all.zip"
 
     def recognises(self, sample: Sample) -> bool:
         """Tell it by an advisory's id, its time of change, and what it affects."""
@@ -156,10 +152,10 @@ def _severity(told: dict[str, Any]) -> str:
         specific = told.get(key)
         if isinstance(specific, dict):
             for name in ("severity", "urgency", "ubuntu_priority"):
-                if word := _WORDS.get(str(specific.get(name, "")).lower()):
+                if word := severity_word(str(specific.get(name, ""))):
                     return word
     scores = [item for item in listing(told.get("severity"), "severity") if isinstance(item, dict)]
     for item in scores:
-        if word := _WORDS.get(str(item.get("score", "")).lower()):
+        if word := severity_word(str(item.get("score", ""))):
             return word
     return next((word for item in scores if (word := severity_of(str(item.get("score", ""))))), "")

@@ -37,7 +37,7 @@ class FeedKind(Protocol):
     Attributes:
         name: entry point name.
         title: for people.
-        url: where the file can be had.
+        url: where the file can be had; `{scope}` in it stands for the scope of the feed.
     """
 
     name: ClassVar[str]

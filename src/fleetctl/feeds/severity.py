@@ -1,11 +1,15 @@
-"""The base score of a CVSS 3 vector, as a word (FIRST: Common Vulnerability Scoring System v3.1, section 7.1 and 5)."""
+"""How grave something is, in one set of words: from vendors' own words, and from CVSS 3 vectors."""
 
 from __future__ import annotations
 
 import math
 from typing import Final
 
-__all__ = ["severity_of"]
+__all__ = ["SEVERITIES", "severity_of", "severity_word"]
+
+SEVERITIES: Final = ("critical", "high", "medium", "low", "unimportant", "")
+"""From the gravest on; the last one is not known."""
+_VENDORS: Final = {"important": "high", "moderate": "medium", "negligible": "unimportant"}
 
 _IMPACT: Final = {"H": 0.56, "L": 0.22, "N": 0.0}
 _VALUES: Final = {
@@ -20,8 +24,18 @@ _RIGHTS: Final = {"U": {"N": 0.85, "L": 0.62, "H": 0.27}, "C": {"N": 0.85, "L": 
 _WORDS: Final = ((9.0, "critical"), (7.0, "high"), (4.0, "medium"), (0.1, "low"))
 
 
+def severity_word(text: str) -> str:
+    """Return a vendor's word as one of ours; empty for any other text."""
+    word = text.strip().lower()
+    word = _VENDORS.get(word, word)
+    return word if word in SEVERITIES else ""
+
+
 def severity_of(vector: str) -> str:
-    """Return the severity of `CVSS:3.1/AV:N/...`; empty for what is no such vector, or scores nothing."""
+    """Return the severity of `CVSS:3.1/AV:N/...`; empty for what is no such vector, or scores nothing.
+
+    FIRST: Common Vulnerability Scoring System v3.1, section 5 (ratings) and 7.1 (base score).
+    """
     told = dict(part.partition(":")[::2] for part in vector.split("/"))
     if told.get("CVSS") not in {"3.0", "3.1"}:
         return ""

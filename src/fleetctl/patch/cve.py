@@ -1,0 +1,301 @@
+"""How the hosts of a fleet stand to one CVE, by all that is known of them and of it; no host is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from fleetctl.feeds.ask import Asked, Said
+from fleetctl.feeds.model import Feed
+from fleetctl.feeds.severity import severity_word
+from fleetctl.inventory.choose import Snapshot
+from fleetctl.model import Host
+from fleetctl.patch.choose import Baselines
+from fleetctl.patch.cve_host import HostView, Installed, view_of
+from fleetctl.patch.cve_match import Judged, Standing, judge
+from fleetctl.patch.cve_update import Offer, Offers
+from fleetctl.patch.looks import last_looks
+from fleetctl.store.runs import Runs
+
+__all__ = [
+    "ADVISORIES",
+    "HostStanding",
+    "Known",
+    "PackageStanding",
+    "Verdict",
+    "of_own_release",
+    "standings",
+    "views",
+]
+
+ADVISORIES: Final = "host-advisories"
+"""Name of the source that the host's own package lists are."""
+
+# Of several sources about one package, and of several packages of one host, the worst counts. What one source says for certain
+# outweighs that another does not know; of a host, a package of which nobody knows outweighs one that is mended.
+_OF_SOURCES: Final = (Standing.AFFECTED, Standing.FIXED, Standing.UNKNOWN, Standing.NOT_AFFECTED)
+_OF_PACKAGES: Final = (Standing.AFFECTED, Standing.UNKNOWN, Standing.FIXED, Standing.NOT_AFFECTED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """All that a fleet is judged by.
+
+    Attributes:
+        runs: the last scans are read from these.
+        kept: inventories.
+        asked: feeds.
+        baselines: say what is approved.
+        state_folder: where first-seen dates are kept.
+        now: aware UTC.
+    """
+
+    runs: Runs
+    kept: Snapshot
+    asked: Asked
+    baselines: Baselines
+    state_folder: Path
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What one source says about one package.
+
+    Attributes:
+        source: title of the feed, or `host-advisories`.
+        dated: of the feed's content, or of the scan.
+        fixed: the version that mends, or did.
+        advisory: the vendor's notice.
+        severity: as the feed words it.
+        note: of the feed.
+    """
+
+    source: str
+    dated: datetime
+    standing: Standing
+    fixed: str = ""
+    advisory: str = ""
+    severity: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageStanding:
+    """How one package of a host stands.
+
+    Attributes:
+        name: of the source package where feeds name these.
+        packages: installed, that it is about.
+        version: on the host, in the form that feeds compare.
+        verdicts: of all sources.
+        offer: the update that mends it; None where it is not affected, or none can be had.
+        note: what a reader should know.
+    """
+
+    name: str
+    packages: tuple[Installed, ...]
+    version: str
+    verdicts: tuple[Verdict, ...]
+    offer: Offer | None = None
+    note: str = ""
+
+    @property
+    def standing(self) -> Standing:
+        """The worst that a source says."""
+        return _worst((verdict.standing for verdict in self.verdicts), _OF_SOURCES)
+
+    @property
+    def fixed(self) -> str:
+        """The version that mends it, by the source that decided; empty where there is none."""
+        told = [verdict.fixed for verdict in self.verdicts if verdict.standing is self.standing]
+        return next((text for text in told if text), "")
+
+    @property
+    def disagree(self) -> bool:
+        """Whether sources contradict one another."""
+        return len({verdict.standing for verdict in self.verdicts} - {Standing.UNKNOWN}) > 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostStanding:
+    """How one host stands.
+
+    Attributes:
+        view: what it was judged by.
+        packages: that any source names.
+        reason: why, where no package says it.
+    """
+
+    view: HostView
+    packages: tuple[PackageStanding, ...] = ()
+    standing: Standing = Standing.UNKNOWN
+    reason: str = ""
+
+
+def views(hosts: Sequence[Host], known: Known) -> Iterator[tuple[Host, HostView]]:
+    """Yield what is known of each host; those that were never scanned come last."""
+    by_name = {host.name: host for host in hosts}
+    for name, look in last_looks(known.runs, by_name):
+        yield by_name.pop(name), view_of(name, look, known.kept)
+    for name, host in by_name.items():
+        yield host, view_of(name, None, known.kept)
+
+
+def standings(cve: str, hosts: Sequence[Host], known: Known) -> list[HostStanding]:
+    """Say how each host stands to a CVE, in the order of the hosts.
+
+    Args:
+        cve: its id.
+        hosts: of the inventory.
+        known: what they are judged by.
+    """
+    said = known.asked.about_cve(cve)
+    covers = known.asked.ecosystems()
+    told = {}
+    for host, view in views(hosts, known):
+        offers = Offers(host, view, baselines=known.baselines, state_folder=known.state_folder, now=known.now)
+        told[host.name] = _host(cve, view, said=said, covers=covers, offers=offers)
+    return [told[host.name] for host in hosts]
+
+
+def of_own_release(view: HostView, said: Iterable[Said]) -> list[Said]:
+    """Return the claims that are about a host's release; Ubuntu Pro's stand in for those that they repeat."""
+    if view.releases is None:
+        return []
+    own = [one for one in said if view.releases.fullmatch(one.claim.ecosystem)]
+    pro = {(one.feed.id, one.claim.package) for one in own if _is_pro(one)}
+    return [one for one in own if _is_pro(one) or (one.feed.id, one.claim.package) not in pro]
+
+
+def _is_pro(said: Said) -> bool:
+    return said.claim.ecosystem.startswith("Ubuntu:Pro")
+
+
+def _host(
+    cve: str, view: HostView, *, said: Sequence[Said], covers: Sequence[tuple[Feed, str]], offers: Offers
+) -> HostStanding:
+    if not view.installed:
+        return HostStanding(view=view, reason=view.trouble)
+    found: dict[str, tuple[tuple[Installed, ...], str, list[Verdict]]] = {}
+    own = of_own_release(view, said)
+    for one in own:
+        if (matched := view.match(one.claim.package)) is not None:
+            judged = judge(one.claim, matched.version, view.key)
+            _add(found, matched.name, (matched.packages, matched.version), _of_feed(one, judged))
+    for name, packages, verdict in _advised(cve, view):
+        _add(found, name, (packages, view.version_of(name)), verdict)
+    if not found:
+        standing, reason = _unnamed(view, own, said, covers)
+        return HostStanding(view=view, standing=standing, reason=reason)
+    judged_ones = tuple(_package(view, name, *found[name], offers=offers) for name in sorted(found))
+    standing = _worst((package.standing for package in judged_ones), _OF_PACKAGES)
+    return HostStanding(view=view, packages=judged_ones, standing=standing)
+
+
+def _add(
+    found: dict[str, tuple[tuple[Installed, ...], str, list[Verdict]]],
+    name: str,
+    what: tuple[tuple[Installed, ...], str],
+    verdict: Verdict,
+) -> None:
+    verdicts = found.setdefault(name, (*what, []))[2]
+    if verdict not in verdicts:
+        verdicts.append(verdict)
+
+
+def _package(
+    view: HostView,
+    name: str,
+    packages: tuple[Installed, ...],
+    version: str,
+    verdicts: list[Verdict],
+    *,
+    offers: Offers,
+) -> PackageStanding:
+    told = PackageStanding(name=name, packages=packages, version=version, verdicts=tuple(verdicts))
+    offer = offers.mending(packages, told.fixed) if told.standing is Standing.AFFECTED else None
+    waiting = view.look.state.reboot.packages if view.look and view.look.state.reboot.needed else ()
+    names = {package.name for package in packages}
+    note = "a reboot is pending: the old version still runs" if names & set(waiting) else ""
+    return PackageStanding(
+        name=name, packages=packages, version=version, verdicts=told.verdicts, offer=offer, note=note
+    )
+
+
+def _of_feed(said: Said, judged: Judged) -> Verdict:
+    return Verdict(
+        source=said.feed.title,
+        dated=said.feed.dated,
+        standing=judged.standing,
+        fixed=judged.fixed,
+        advisory=said.claim.advisory,
+        severity=said.claim.severity,
+        note=said.claim.note,
+    )
+
+
+def _advised(cve: str, view: HostView) -> Iterator[tuple[str, tuple[Installed, ...], Verdict]]:
+    """Yield what the host's own package lists say (updateinfo of dnf and zypper)."""
+    look = view.look
+    if look is None:
+        return
+    told = [
+        (update.name, update.arch, version.version, advisory)
+        for update in look.state.updates
+        for version in update.versions
+        for advisory in version.advisories
+    ]
+    told += [
+        (package.name, package.arch, package.version, advisory)
+        for package in look.state.installed
+        if not package.superseded
+        for advisory in package.advisories
+    ]
+    for name, arch, version, advisory in told:
+        if cve not in advisory.cve_ids:
+            continue
+        packages = tuple(p for p in view.installed if (p.name, p.arch) == (name, arch))
+        if packages:
+            behind = any(view.key(package.version) < view.key(version) for package in packages)
+            yield (
+                name,
+                packages,
+                Verdict(
+                    source=ADVISORIES,
+                    dated=look.time,
+                    standing=Standing.AFFECTED if behind else Standing.FIXED,
+                    fixed=version,
+                    advisory=advisory.id,
+                    severity=severity_word(advisory.severity),
+                ),
+            )
+
+
+def _unnamed(
+    view: HostView, own: Sequence[Said], said: Sequence[Said], covers: Sequence[tuple[Feed, str]]
+) -> tuple[Standing, str]:
+    """Say how a host stands of which no source names a package."""
+    covering = {feed.id: feed for feed, name in covers if view.releases and view.releases.fullmatch(name)}
+    near = own or [one for one in said if one.feed.id in covering]
+    if near:
+        names = sorted({one.claim.package for one in near})
+        about = ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
+        titles = ", ".join(sorted({f"{one.feed.title} of {one.feed.dated:%Y-%m-%d}" for one in near}))
+        if not any(view.match(name) for name in names):
+            return Standing.NOT_AFFECTED, f"it is about {about}, which is not installed ({titles})"
+        return Standing.UNKNOWN, f"{titles} names {about}, but not for {view.system}"
+    if covering:
+        titles = ", ".join(sorted(f"{f.title} of {f.dated:%Y-%m-%d}" for f in covering.values()))
+        return Standing.UNKNOWN, f"no source names it: neither {titles} nor the host's own package lists"
+    return (
+        Standing.UNKNOWN,
+        f"no feed is kept about {view.system or 'its system'}, and its own package lists do not name it",
+    )
+
+
+def _worst(told: Iterable[Standing], order: Sequence[Standing]) -> Standing:
+    return min(told, key=order.index)
