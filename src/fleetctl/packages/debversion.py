@@ -16,6 +16,7 @@ _RUN = re.compile(r"([^0-9]*)([0-9]*)")
 _END: _Token = ((0,), 0, "")
 
 
+@lru_cache(maxsize=16384)
 def split_deb_version(version: str) -> tuple[str, str, str]:
     """Split `[epoch:]upstream[-revision]` into its three parts; absent ones are empty."""
     epoch, colon, rest = version.partition(":")

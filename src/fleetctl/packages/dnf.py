@@ -82,7 +82,7 @@ class Dnf(DnfChanger):
         installed = tuple(
             offers.installed(
                 rpm,
-                repository=repositories_of.get((rpm.key, rpm.version), ""),
+                repository=repositories_of.get(rpm.text, ""),
                 broken=TWICE if rpm.key in doubled and not rpm.superseded else "",
             )
             for rpm in rpms
@@ -185,14 +185,10 @@ def _notices(sections: Sections, generation: int) -> Notices | None:
     return None if told is None else notices_of(told)
 
 
-def _from(section: Section) -> dict[tuple[Key, str], str]:
-    """Return which repository each installed version came from, where dnf remembers."""
-    rows = (line.split("\t") for line in section.lines)
-    return {
-        ((row[0], row[4]), evr(row[1], row[2], row[3])): row[5]
-        for row in rows
-        if len(row) == 6 and row[5] not in {"", "(none)", "<unknown>"}
-    }
+def _from(section: Section) -> dict[str, str]:
+    """Return which repository each installed version came from, where dnf remembers; versions as in `Rpm.text`."""
+    rows = (line.rpartition("\t") for line in section.lines)
+    return {text: name for text, tab, name in rows if tab and name not in {"", "(none)", "<unknown>"}}
 
 
 def _doubled(section: Section) -> dict[Key, None]:

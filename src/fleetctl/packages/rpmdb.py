@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
@@ -17,7 +17,7 @@ from fleetctl.packages.model import (
     InstalledPackage,
     Origin,
 )
-from fleetctl.packages.rpmversion import RpmVersionKey, evr, rpm_version_key
+from fleetctl.packages.rpmversion import evr, rpm_version_key
 from fleetctl.packages.sections import Section
 
 __all__ = [
@@ -63,6 +63,7 @@ class Rpm(NamedTuple):
 
     Attributes:
         key: name and architecture.
+        text: name, epoch, version, release and architecture as rpm told them, with tabs between them.
         superseded: a newer version of it is installed beside it, as kernels are.
     """
 
@@ -73,6 +74,7 @@ class Rpm(NamedTuple):
     release: str
     source: str
     installed_at: str
+    text: str
     superseded: bool = False
 
     @property
@@ -85,18 +87,20 @@ def read_rpms(lines: Iterable[str]) -> tuple[list[Rpm], int]:
     """Read `rpm -qa`, sorted by name, and how many lines could not be read. Keys of packagers are left out."""
     found: list[Rpm] = []
     unread = 0
-    for line in lines:
+    for line in sorted(lines):
         fields = line.split("\t")
         if len(fields) != _FIELDS:
             unread += bool(line.strip())
             continue
         name, epoch, version, release, arch, installed, source = fields
         if name != "gpg-pubkey":
-            text = evr(epoch, version, release)
-            stem = source.removesuffix(".src.rpm").rsplit("-", 2)[0] if source != "(none)" else name
+            stem = name if source == "(none)" else source.rsplit("-", 2)[0]
             key = (name, "" if arch == "(none)" else arch)
-            found.append(Rpm(key, text, epoch, version, release, stem, installed))
-    return _with_superseded(sorted(found)), unread
+            text = line.rsplit("\t", 2)[0]
+            found.append(
+                Rpm(key, evr(epoch, version, release), epoch, version, release, stem, installed, text)
+            )
+    return _with_superseded(found), unread
 
 
 def _with_superseded(rpms: list[Rpm]) -> list[Rpm]:
@@ -168,7 +172,7 @@ class Offers:
             name=rpm.key[0],
             arch=rpm.key[1],
             version=rpm.version,
-            epoch=rpm.epoch if rpm.epoch.strip("0") else "",
+            epoch="" if rpm.epoch == "0" or not rpm.epoch.strip("0") else rpm.epoch,
             upstream=rpm.upstream,
             release=rpm.release,
             source=rpm.source,
@@ -183,14 +187,19 @@ class Offers:
 
     def update(self, package: Rpm) -> AvailableUpdate | None:
         """Return what could take a package's place; None if it is as new as can be had."""
-        if package.superseded or not (package.key in self._by_package or package.key in self.notices):
+        offers, notices = self._by_package.get(package.key, ()), self.notices.get(package.key, ())
+        if package.superseded or not (offers or notices):
             return None  # nine of ten
         now = rpm_version_key(package.version)
-        versions = self._offered(package, now)
-        for text, advisory in self.notices.get(package.key, ()):
-            if rpm_version_key(text) > now:
-                _attach(versions, text, advisory)
-        if not versions:
+        newer: dict[str, list[Offer]] = {}
+        for offer in offers:
+            if rpm_version_key(offer.version) > now:
+                newer.setdefault(offer.version, []).append(offer)
+        advised: dict[str, list[Advisory]] = {}
+        for text, advisory in notices:
+            if text != package.version and rpm_version_key(text) > now:
+                advised.setdefault(_carrier(newer, text), []).append(advisory)
+        if not newer:
             return None
         candidate = self.candidates.get(package.key, "")
         return AvailableUpdate(
@@ -198,43 +207,41 @@ class Offers:
             arch=package.key[1],
             installed=package.version,
             candidate=candidate if candidate and rpm_version_key(candidate) > now else "",
-            versions=tuple(sorted(versions, key=lambda v: rpm_version_key(v.version), reverse=True)),
+            versions=tuple(
+                _available(text, newer[text], advised.get(text, ()))
+                for text in sorted(newer, key=rpm_version_key, reverse=True)
+            ),
         )
 
-    def _offered(self, package: Rpm, now: RpmVersionKey) -> list[AvailableVersion]:
-        found: dict[str, AvailableVersion] = {}
-        for offer in self._by_package.get(package.key, ()):
-            if rpm_version_key(offer.version) <= now:
-                continue
-            origin = Origin(repository=offer.repository, url=offer.url)
-            known = found.get(offer.version)
-            found[offer.version] = (
-                replace(known, origins=(*known.origins, origin))
-                if known
-                else AvailableVersion(
-                    version=offer.version, origins=(origin,), date=offer.date, size=offer.size
-                )
-            )
-        return list(found.values())
 
+def _carrier(newer: dict[str, list[Offer]], text: str) -> str:
+    """Return the version that an advisory is put to: the one it names; where repositories no longer have that, the next newer one.
 
-def _attach(versions: list[AvailableVersion], text: str, advisory: Advisory) -> None:
-    """Give an advisory to the version it names; where repositories no longer have that, to the next newer one.
-
-    Where nothing is as new as that, the version stands there without any origin: it is missing, and cannot be had.
+    Where nothing is as new as that, the version joins the others without any offer: it is missing, and cannot be had.
     """
-    wanted = rpm_version_key(text)
-    good = [version for version in versions if rpm_version_key(version.version) >= wanted]
-    best = min(good, key=lambda v: rpm_version_key(v.version)) if good else AvailableVersion(version=text)
-    advised = replace(
-        best,
-        advisories=(*best.advisories, advisory),
-        security=best.security or advisory.classification == "security",
+    if text not in newer:
+        wanted = rpm_version_key(text)
+        good = [version for version in newer if rpm_version_key(version) >= wanted]
+        if good:
+            return min(good, key=rpm_version_key)
+        newer[text] = []
+    return text
+
+
+def _available(version: str, offers: list[Offer], advisories: Sequence[Advisory]) -> AvailableVersion:
+    return AvailableVersion(
+        version=version,
+        origins=tuple(_origin(offer.repository, offer.url) for offer in offers),
+        security=any(advisory.classification == "security" for advisory in advisories),
+        advisories=tuple(advisories),
+        date=offers[0].date if offers else None,
+        size=offers[0].size if offers else None,
     )
-    if good:
-        versions[versions.index(best)] = advised
-    else:
-        versions.append(advised)
+
+
+@lru_cache(maxsize=1024)
+def _origin(repository: str, url: str) -> Origin:
+    return Origin(repository=repository, url=url)
 
 
 def rpm_faults(section: Section) -> tuple[Fault, ...]:

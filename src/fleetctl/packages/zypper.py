@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import ClassVar, Final, NamedTuple
 
 from fleetctl.packages.collect import script_text
@@ -31,7 +32,6 @@ from fleetctl.packages.zypper_xml import (
     read_contents,
     read_locks,
     read_messages,
-    read_needed,
     read_offers,
     read_origins,
     read_patches,
@@ -100,7 +100,7 @@ class Zypper(ZypperChanger):
         installed = tuple(
             told.offers.installed(
                 rpm,
-                origins=tuple(map(_origin, origins.get((*rpm.key, rpm.version), ()))),
+                origins=tuple([_origin(name) for name in origins.get((*rpm.key, rpm.version), ())]),
                 broken=TWICE if rpm.name in doubled and not rpm.superseded else "",
             )
             for rpm in rpms
@@ -117,7 +117,7 @@ class Zypper(ZypperChanger):
             services=services,
             faults=tuple(_faults(sections, doubled)),
             metadata_time=_metadata_time(sections["zypper-times"], repositories),
-            blind="" if errors else _blind(sections),
+            blind="" if errors else _blind(sections, told),
             errors=tuple(dict.fromkeys(errors)),
             warnings=tuple(dict.fromkeys(_warnings(sections, told.beside, unread))),
             unseen=(*unseen, *unseen_services),
@@ -130,6 +130,7 @@ class _Told(NamedTuple):
     Attributes:
         lost: patches that zypper calls needed, and that no package here explains.
         beside: patches that it calls needed for an old version that is installed beside a newer one.
+        any_patch: whether it lists any.
     """
 
     offers: Offers
@@ -137,41 +138,43 @@ class _Told(NamedTuple):
     locks: tuple[Hold, ...]
     lost: list[str]
     beside: list[str]
+    any_patch: bool
 
 
 def _read_updates(sections: Sections, rpms: list[Rpm]) -> _Told:
-    listed = sections["zypper-patches"].text
+    patches = read_patches(sections["zypper-patches"].text)
     contents = read_contents(sections["zypper-contents"].lines)
     offers = Offers(
         read_offers(sections["zypper-available"].text),
-        _notices(rpms, contents, read_patches(listed)),
+        _notices(rpms, contents, {name: advisory for name, (advisory, _) in patches.items()}),
         {(o.name, o.arch): o.version for o in read_offers(sections["zypper-updates"].text)},
     )
     locks = read_locks(sections["zypper-locks"].text)
     updates = tuple(_held(u, locks) for rpm in rpms if (u := offers.update(rpm)) is not None)
     placed = {advisory for update in updates for advisory in update.advisory_ids}
-    lost, beside = _unplaced([name for name in read_needed(listed) if name not in placed], rpms, contents)
-    return _Told(offers, updates, locks, lost, beside)
+    needed = [name for name, (_, status) in patches.items() if status == "needed" and name not in placed]
+    lost, beside = _unplaced(needed, rpms, contents)
+    return _Told(offers, updates, locks, lost, beside, bool(patches))
 
 
-def _blind(sections: Sections) -> str:
+def _blind(sections: Sections, told: _Told) -> str:
     """Say so where repositories publish no patches: then nothing tells security fixes from other updates."""
-    published = any("updateinfo" in line for line in sections["zypper-times"].lines)
-    if published or read_patches(sections["zypper-patches"].text):
+    if told.any_patch or any("updateinfo" in line for line in sections["zypper-times"].lines):
         return ""
     return "no repository publishes patches: missing security updates cannot be told from others"
 
 
 def _notices(rpms: list[Rpm], contents: list[tuple[str, str, str]], patches: dict[str, Advisory]) -> Notices:
     """Tell which patches name which versions of what is installed; zypper tells a package by name, or by name and architecture."""
-    told: dict[str, list[tuple[str, Advisory]]] = {}
+    told: dict[str, dict[tuple[str, str], tuple[str, Advisory]]] = {}
     for patch, name, version in contents:
         if patch in patches:
-            told.setdefault(name, []).append((version, patches[patch]))
-    found = {rpm.key: [*told.get(rpm.name, ()), *told.get(".".join(rpm.key), ())] for rpm in rpms}
-    return {key: list(dict.fromkeys(notices)) for key, notices in found.items() if notices}
+            told.setdefault(name, {})[version, patch] = (version, patches[patch])
+    found = {rpm.key: told.get(rpm.name, {}) | told.get(".".join(rpm.key), {}) for rpm in rpms}
+    return {key: list(notices.values()) for key, notices in found.items() if notices}
 
 
+@lru_cache(maxsize=1024)
 def _origin(repository: str) -> Origin:
     return Origin(repository=repository)
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from fnmatch import translate
 from typing import Final, TypeAlias
 
 from fleetctl.compliance.model import Severity
-from fleetctl.patch.baseline import ApprovalRule, Baseline, FilterKey, Filters
+from fleetctl.patch.baseline import ApprovalRule, Baseline, Filters
 from fleetctl.patch.candidate import Candidate
+from fleetctl.patch.matching import Conditions, conditions_of, fit, list_of
 
 __all__ = ["Approval", "Decision", "Deployment", "FirstSeen", "Trace", "no_record"]
 
@@ -28,7 +27,7 @@ class Deployment(StrEnum):
     @property
     def asked_for(self) -> bool:
         """Whether a host must have it."""
-        return self in {Deployment.APPROVED, Deployment.EXPLICIT_APPROVED}
+        return self is Deployment.APPROVED or self is Deployment.EXPLICIT_APPROVED
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +73,6 @@ def no_record(_candidate: Candidate) -> datetime | None:
     return None
 
 
-_Patterns: TypeAlias = re.Pattern[str] | None
-_Filters: TypeAlias = list[tuple[FilterKey, _Patterns]]
-_WILD = re.compile(r"[*?]")
 _REJECTED: Final = Decision(Deployment.EXPLICIT_REJECTED, "rejected_patches")
 _NOT_ANNOUNCED: Final = "says nothing of it: it is no security update, no advisory names it, and other updates are not enabled there"
 
@@ -94,10 +90,13 @@ class Approval:
         self.baseline = baseline
         self._now = now
         self._first_seen = first_seen
-        self._rejected = _List(baseline.rejected_patches)
-        self._approved = _List(baseline.approved_patches)
-        self._global = _compile(baseline.global_filters)
-        self._rules = [(rule, _compile(rule.filters)) for rule in baseline.approval_rules]
+        self._rejected = list_of(baseline.rejected_patches)
+        self._approved = list_of(baseline.approved_patches)
+        self._global = conditions_of(baseline.global_filters)
+        self._rules = [
+            (rule, f"approval_rules[{index}]", conditions_of(rule.filters))
+            for index, rule in enumerate(baseline.approval_rules)
+        ]
         self._plain = not (baseline.rejected_patches or baseline.approved_patches)
         self._non_security = not self._plain or self.asks_for_all
 
@@ -113,14 +112,17 @@ class Approval:
             if self._explicit(candidate) and self._approved.names(candidate):
                 level = self.baseline.approved_patches_compliance_level
                 return Decision(Deployment.EXPLICIT_APPROVED, "approved_patches", level)
-        if not _matches(self._global, candidate):
+        if not fit(self._global, candidate):
             return None
+        announced = _announced(candidate)
         found = [
-            self._by_rule(rule, index, candidate)
-            for index, (rule, filters) in enumerate(self._rules)
-            if (_announced(candidate) or rule.enable_non_security) and _matches(filters, candidate)
+            self._by_rule(rule, by, candidate)
+            for rule, by, conditions in self._rules
+            if (announced or rule.enable_non_security) and fit(conditions, candidate)
         ]
-        return max(found, key=lambda d: (d.status.asked_for, d.level.rank), default=None)
+        if len(found) < 2:
+            return found[0] if found else None
+        return max(found, key=lambda d: (d.status.asked_for, d.level.rank))
 
     def trace(self, candidate: Candidate) -> list[Trace]:
         """Return what each part of the baseline says about a version, in the order in which they count; `decide` says which one won."""
@@ -132,23 +134,20 @@ class Approval:
             told.append(Trace("approved_patches", decision, "" if decision else _NOT_ANNOUNCED, entry))
         if wrong := self._first_miss(self._global, self.baseline.global_filters, candidate):
             return [*told, Trace("global_filters", why_not=f"leave it out: {wrong}")]
-        return told + [
-            self._traced(rule, index, candidate, filters) for index, (rule, filters) in enumerate(self._rules)
-        ]
+        return told + [self._traced(rule, by, candidate, conditions) for rule, by, conditions in self._rules]
 
-    def _traced(self, rule: ApprovalRule, index: int, candidate: Candidate, filters: _Filters) -> Trace:
-        by = f"approval_rules[{index}]"
+    def _traced(self, rule: ApprovalRule, by: str, candidate: Candidate, conditions: Conditions) -> Trace:
         if not (_announced(candidate) or rule.enable_non_security):
             return Trace(by, why_not=_NOT_ANNOUNCED)
-        if wrong := self._first_miss(filters, rule.filters, candidate):
+        if wrong := self._first_miss(conditions, rule.filters, candidate):
             return Trace(by, why_not=f"does not match: {wrong}")
-        return Trace(by, self._by_rule(rule, index, candidate))
+        return Trace(by, self._by_rule(rule, by, candidate))
 
-    def _first_miss(self, filters: _Filters, written: Filters, candidate: Candidate) -> str:
+    def _first_miss(self, conditions: Conditions, written: Filters, candidate: Candidate) -> str:
         """Say which filter does not match; empty where all do."""
-        for pair in filters:
-            if not _matches([pair], candidate):
-                key = pair[0]
+        for condition in conditions:
+            if not fit((condition,), candidate):
+                key = condition.key
                 has = " or ".join(value for value in candidate.values(key) if value)
                 wanted = " or ".join(written.values[key])
                 return f"its {key.value} is {has or 'not known'}, not {wanted}"
@@ -170,8 +169,7 @@ class Approval:
         """
         return security or self._non_security
 
-    def _by_rule(self, rule: ApprovalRule, index: int, candidate: Candidate) -> Decision:
-        by = f"approval_rules[{index}]"
+    def _by_rule(self, rule: ApprovalRule, by: str, candidate: Candidate) -> Decision:
         # SSM: a version without any date is approved without delay.
         released = candidate.released() or self._first_seen(candidate)
         if rule.approve_until_date is not None:
@@ -192,52 +190,3 @@ def _announced(candidate: Candidate) -> bool:
     which ones it wants.
     """
     return candidate.security or bool(candidate.advisories)
-
-
-def _any_of(globs: Iterable[str]) -> _Patterns:
-    parts = [translate(glob.casefold()) for glob in globs]
-    return re.compile("|".join(parts)) if parts else None
-
-
-def _compile(filters: Filters) -> _Filters:
-    """Return the conditions that can fail: `*` never does, also where there is no value to compare with."""
-    return [(key, _any_of(globs)) for key, globs in filters.values.items() if "*" not in globs]
-
-
-def _matches(filters: _Filters, candidate: Candidate) -> bool:
-    return all(
-        pattern is not None and any(pattern.match(value.casefold()) for value in candidate.values(key))
-        for key, pattern in filters
-    )
-
-
-class _List:
-    """`approved_patches` or `rejected_patches`, ready to be asked about every package of a host.
-
-    All names of a version stand in one text, each between two NULs: one search, or a few, instead of one for each name.
-    """
-
-    def __init__(self, entries: Iterable[str]) -> None:
-        self._entries = tuple(entries)
-        folded = [entry.casefold() for entry in self._entries]
-        self._exact = [f"\0{entry}\0" for entry in folded if not _WILD.search(entry)]
-        globs = [_within_name(entry) for entry in folded if _WILD.search(entry)]
-        self._globs = re.compile(f"\0(?:{'|'.join(globs)})\0") if globs else None
-
-    def names(self, candidate: Candidate) -> bool:
-        """Tell whether an entry names it, in one of the forms of `Candidate.names`."""
-        if not self._entries:
-            return False
-        names = "\0".join(("", *candidate.names(), "")).casefold()
-        if any(entry in names for entry in self._exact):
-            return True
-        return self._globs is not None and self._globs.search(names) is not None
-
-    def entry(self, candidate: Candidate) -> str:
-        """Return the first entry that names it; empty if none does."""
-        return next((entry for entry in self._entries if _List([entry]).names(candidate)), "")
-
-
-def _within_name(glob: str) -> str:
-    """Return a regular expression for a pattern with `*` and `?` that does not reach beyond one name."""
-    return re.escape(glob).replace(r"\*", "[^\0]*").replace(r"\?", "[^\0]")

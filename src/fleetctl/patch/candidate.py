@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -11,7 +11,7 @@ from typing import Final
 from fleetctl.packages.model import Advisory, AvailableUpdate, AvailableVersion, HostFacts, InstalledPackage
 from fleetctl.patch.baseline import FilterKey
 
-__all__ = ["Candidate"]
+__all__ = ["Candidate", "version_names"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,17 +76,22 @@ class Candidate:
         SSM: "Package name formats for approved and rejected patch lists": the name, parts of its NEVRA in eleven forms, the ids of its
         advisories, their CVEs and bugs. Digits alone are always a bug's number. `name=version` is apt's own form.
         """
-        told = tuple(id_ for a in self.advisories for id_ in (a.id, *a.cve_ids, *a.bugzilla_ids))
-        return (*_names(self.name, self.arch, self.version), *told)
+        told = (name for notice in self.notices() for name in notice)
+        return (*version_names(self.name, self.arch, self.version), *told)
+
+    def notices(self) -> Iterator[tuple[str, ...]]:
+        """Yield what each of its advisories is called: its id, its CVEs and bugs."""
+        for advisory in self.advisories:
+            yield advisory.id, *advisory.cve_ids, *advisory.bugzilla_ids
 
     def released(self) -> datetime | None:
         """Return when the vendor published it: by the newest of its advisories, else by the version's own date (SSM: build time)."""
         dates = [advisory.issued for advisory in self.advisories if advisory.issued]
-        return max(dates, default=None) or self.date
+        return max(dates) if dates else self.date
 
 
-@lru_cache(maxsize=65536)  # a fleet's hosts have the same versions over and over
-def _names(name: str, arch: str, version: str) -> tuple[str, ...]:
+def version_names(name: str, arch: str, version: str) -> tuple[str, ...]:
+    """Return all forms of a version that need no advisory; see `Candidate.names`."""
     epoch, colon, rest = version.partition(":")
     epoch, rest = (epoch, rest) if colon and epoch.isdigit() else ("0", version)
     upstream, dash, _ = rest.rpartition("-")
@@ -107,6 +112,8 @@ def _names(name: str, arch: str, version: str) -> tuple[str, ...]:
 
 def _repositories(package: InstalledPackage) -> tuple[str, ...]:
     """Return where an installed version can be had, and where it came from."""
+    if not package.origins:
+        return (package.repository,) if package.repository else ()
     told = (*(origin.repository for origin in package.origins), package.repository)
     return tuple(dict.fromkeys(name for name in told if name))
 
@@ -127,21 +134,28 @@ _PRODUCTS: Final = {
 
 def _product(facts: HostFacts) -> str:
     """Return SSM's PRODUCT: `Debian12`, `Ubuntu22.04`, `RockyLinux9.4`."""
-    return f"{_PRODUCTS.get(facts.os_id, facts.os_id.capitalize())}{facts.version_id}"
+    return _product_of(facts.os_id, facts.version_id)
+
+
+@lru_cache(maxsize=256)
+def _product_of(os_id: str, version_id: str) -> str:
+    return f"{_PRODUCTS.get(os_id, os_id.capitalize())}{version_id}"
 
 
 def _classification(candidate: Candidate) -> tuple[str, ...]:
     """Return the vendor's words; where it has none (apt), what the pocket says."""
-    told = tuple(advisory.classification for advisory in candidate.advisories if advisory.classification)
+    told = tuple([advisory.classification for advisory in candidate.advisories if advisory.classification])
     return told or ("security" if candidate.security else "other",)
 
 
 _VALUES: Final[dict[FilterKey, Callable[[Candidate], tuple[str, ...]]]] = {
-    FilterKey.ADVISORY_ID: lambda c: tuple(advisory.id for advisory in c.advisories),
+    FilterKey.ADVISORY_ID: lambda c: tuple([advisory.id for advisory in c.advisories]),
     FilterKey.ARCH: lambda c: (c.arch,),
-    FilterKey.BUGZILLA_ID: lambda c: tuple(bug for advisory in c.advisories for bug in advisory.bugzilla_ids),
+    FilterKey.BUGZILLA_ID: lambda c: tuple(
+        [bug for advisory in c.advisories for bug in advisory.bugzilla_ids]
+    ),
     FilterKey.CLASSIFICATION: _classification,
-    FilterKey.CVE_ID: lambda c: tuple(cve for advisory in c.advisories for cve in advisory.cve_ids),
+    FilterKey.CVE_ID: lambda c: tuple([cve for advisory in c.advisories for cve in advisory.cve_ids]),
     FilterKey.EPOCH: lambda c: (c.version.partition(":")[0] if ":" in c.version else "0",),
     FilterKey.MSRC_SEVERITY: lambda _: (),
     FilterKey.NAME: lambda c: (c.name,),
@@ -154,6 +168,6 @@ _VALUES: Final[dict[FilterKey, Callable[[Candidate], tuple[str, ...]]]] = {
     FilterKey.REPOSITORY: lambda c: c.repositories,
     FilterKey.SECTION: lambda c: (c.section,),
     FilterKey.SECURITY: lambda c: ("true" if c.security else "false",),
-    FilterKey.SEVERITY: lambda c: tuple(advisory.severity for advisory in c.advisories),
+    FilterKey.SEVERITY: lambda c: tuple([advisory.severity for advisory in c.advisories]),
     FilterKey.VERSION: lambda c: (c.version,),
 }

@@ -32,6 +32,7 @@ class PatchState(StrEnum):
 
 
 _COMPLIANT: Final = {PatchState.INSTALLED, PatchState.INSTALLED_OTHER, PatchState.NOT_APPLICABLE}
+_COUNTERS: Final = {state: f"{state.value.title().replace('_', '')}Count" for state in PatchState}
 # Vendors' words (updateinfo.xml, zypper) for SSM's compliance severities.
 _VENDOR: Final = {
     "critical": Severity.CRITICAL,
@@ -104,7 +105,7 @@ class PatchResult:
         """SSM's node counters. The three NonCompliant ones are disjoint: critical first, then security, then the rest."""
         seen = Counter(patch.state for patch in self.patches)
         failing = Counter(_kind(patch) for patch in self.patches if not patch.compliant)
-        by_state = {f"{_title(state)}Count": seen[state] for state in PatchState}
+        by_state = {name: seen[state] for state, name in _COUNTERS.items()}
         return by_state | {
             f"{kind}NonCompliantCount": failing[kind] for kind in ("Critical", "Security", "Other")
         }
@@ -238,7 +239,7 @@ class _Judge:
 
 def vendor_severity(version: AvailableVersion | None) -> Severity:
     """Return the gravest severity that the vendor's advisories give; UNSPECIFIED where it gives none (apt)."""
-    if version is None:
+    if version is None or not version.advisories:
         return Severity.UNSPECIFIED
     given = (
         _VENDOR.get(advisory.severity.casefold(), Severity.UNSPECIFIED) for advisory in version.advisories
@@ -248,7 +249,7 @@ def vendor_severity(version: AvailableVersion | None) -> Severity:
 
 def _severity(decision: Decision | None, *versions: AvailableVersion | None) -> Severity:
     level = decision.level if decision else Severity.UNSPECIFIED
-    if level is not Severity.UNSPECIFIED:
+    if level is not Severity.UNSPECIFIED or not any(versions):
         return level
     return max((vendor_severity(version) for version in versions), key=lambda severity: severity.rank)
 
@@ -291,7 +292,3 @@ def _kind(patch: Patch) -> str:
     if patch.severity is Severity.CRITICAL:
         return "Critical"
     return "Security" if patch.security else "Other"
-
-
-def _title(state: PatchState) -> str:
-    return state.value.title().replace("_", "")
