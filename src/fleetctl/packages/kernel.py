@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Final
 
+from fleetctl.packages.apkversion import apk_version_key
 from fleetctl.packages.debversion import DebVersionKey, deb_version_key
 from fleetctl.packages.model import HostFacts, InstalledPackage
 from fleetctl.packages.rpmversion import rpm_version_key
 
-__all__ = ["pending_kernel", "pending_rpm_kernel"]
+__all__ = ["pending_apk_kernel", "pending_kernel", "pending_rpm_kernel"]
 
 # linux-image-6.1.0-18-cloud-amd64: version 6.1.0-18, flavour cloud-amd64. Only the same flavour takes its place.
 _IMAGE = re.compile(r"^linux-image-(\d\S*?)-([a-z]\S*)$")
@@ -20,6 +22,9 @@ _BUILD = re.compile(r"\b(?:Debian (\d\S*)|Ubuntu (\d\S*?)-[a-z])")
 _RPM_IMAGE = re.compile(
     r"^kernel(?:-(?:rt|64k|debug|uek|lt|ml|default|azure|64kb|vanilla|preempt|longterm))?(?:-core|-base)?$"
 )
+
+# 6.12.58-0-lts: version 6.12.58-r0 of linux-lts.
+_ALPINE: Final = re.compile(r"([\d._a-z]+)-(\d+)-([a-z][\w-]*)")
 
 
 def pending_kernel(facts: HostFacts, installed: Iterable[InstalledPackage]) -> tuple[str, str] | None:
@@ -74,3 +79,17 @@ def _runs(kernel: str, package: InstalledPackage) -> bool:
     flavour = package.name.removeprefix("kernel-").removesuffix("-base")
     stem = kernel.removesuffix(f"-{flavour}")
     return stem != kernel and (name == stem or name.startswith(f"{stem}."))
+
+
+def pending_apk_kernel(facts: HostFacts, installed: Iterable[InstalledPackage]) -> tuple[str, str] | None:
+    """Return the kernel package that waits for a reboot, and why; None if none does, or the running kernel is of no package."""
+    running = _ALPINE.fullmatch(facts.kernel)
+    if running is None:
+        return None
+    version, release, flavour = running.groups()
+    for package in installed:
+        if package.name == f"linux-{flavour}" and apk_version_key(package.version) > apk_version_key(
+            f"{version}-r{release}"
+        ):
+            return package.name, f"kernel {facts.kernel} runs, {package.version} is installed"
+    return None

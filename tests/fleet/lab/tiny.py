@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-__all__ = ["START_SSH", "STOP_SSH", "boot", "build", "prepare"]
+__all__ = ["START_SSH", "STOP_SSH", "boot", "build", "copy_program", "prepare"]
 
 PASSWD = "root:x:0:0:root:/root:/bin/sh\ndeploy:x:1000:1000:deploy:/home/deploy:/bin/sh\n"
 GROUP = "root:x:0:\ndeploy:x:1000:\n"
@@ -55,7 +55,7 @@ def build(root: Path) -> None:
     os.chown(root / "home/deploy", 1000, 1000)
     (root / "root").chmod(0o700)
     _busybox(root)
-    _program(root, "/usr/sbin/dropbear")
+    copy_program(root, "/usr/sbin/dropbear")
     for name, text in {"passwd": PASSWD, "group": GROUP, "shells": "/bin/sh\n"}.items():
         (root / "etc" / name).write_text(text)
     for path, text in {"sbin/init": INIT, "sbin/start-ssh": SSH}.items():
@@ -98,7 +98,7 @@ def _busybox(root: Path) -> None:
             (root / "bin" / applet).symlink_to("busybox")
 
 
-def _program(root: Path, path: str) -> None:
+def copy_program(root: Path, path: str) -> None:
     """Copy a program with its shared libraries."""
     told = subprocess.run(["ldd", path], capture_output=True, text=True, check=True).stdout
     for file in (path, *re.findall(r"(/\S+) \(0x", told)):

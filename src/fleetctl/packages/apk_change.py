@@ -1,0 +1,183 @@
+"""What apk would change, and changing it: `fleetctl.packages.change.PackageChanger` for Alpine and its kin."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from fleetctl.packages.apk_lists import read_installed
+from fleetctl.packages.apk_rehearsal import (
+    disk_use,
+    download_size,
+    read_steps,
+    short_of_space,
+    sized,
+    unexplained,
+    unlike,
+    unplanned,
+)
+from fleetctl.packages.apk_troubles import apk_troubles, lock_trouble
+from fleetctl.packages.apkversion import apk_version_key
+from fleetctl.packages.change import (
+    Applied,
+    Change,
+    ChangeKind,
+    Simulation,
+    Trouble,
+    TroubleKind,
+    Wanted,
+    beyond,
+)
+from fleetctl.packages.collect import framed_script, script_text
+from fleetctl.packages.rpm_change import free_space, place_troubles, targets
+from fleetctl.packages.sections import Section, Sections
+
+__all__ = ["ApkChanger"]
+
+_NAME: Final = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._+-]*")
+_VERSION: Final = re.compile(r"[0-9][A-Za-z0-9._~+-]*")
+_BESIDE: Final = re.compile(r"nstalling file to (\S.*)\.apk-new\s*$", re.MULTILINE)
+# Exit codes above it are signals.
+_SIGNAL: Final = 128
+
+
+class ApkChanger:
+    """Lets apk install exact versions, and leaves /etc/apk/world as it is."""
+
+    def simulate_script(self, wanted: Sequence[Wanted]) -> str:
+        """Return a script that says what bringing these packages to these versions would do; nothing is written, no lock is taken."""
+        return _script(wanted, "apk_simulate")
+
+    def parse_simulation(self, sections: Sections) -> Simulation:
+        """Read its answer."""
+        if "apk-nothing" in sections:
+            return Simulation()
+        would = sections["apk-would"]
+        changes = tuple(sized(sections, read_steps(would.lines)))
+        more = disk_use(sections, changes)
+        troubles = [*_odd(sections), *place_troubles(sections, tool="apk")]
+        if not troubles:
+            troubles = unplanned(would) or unlike(sections, changes)
+        return Simulation(
+            changes=changes,
+            download=download_size(changes),
+            disk=more,
+            free=free_space(sections),
+            troubles=tuple(troubles or short_of_space(sections, more)),
+        )
+
+    def apply_script(
+        self, wanted: Sequence[Wanted], *, lock_seconds: int, removals: Sequence[str] = ()
+    ) -> str:
+        """Return a script that installs exactly these, keeps local configuration files, and restarts nothing.
+
+        Once nobody holds the lock any more it rehearses, and goes no further where apk would choose another version, go back to an older
+        one, or remove what `removals` does not name.
+        """
+        granted = shlex.quote(f" {' '.join(removals)} ")
+        return _script(wanted, f"apk_apply {int(lock_seconds)} {granted}")
+
+    def parse_application(self, sections: Sections) -> Applied:
+        """Read its answer."""
+        if "apk-nothing" in sections:
+            return Applied(ok=True)
+        does = sections["apk-does"]
+        tried = "apk-does" in sections
+        troubles = [
+            *_odd(sections),
+            *place_troubles(sections, tool="apk", acting=True),
+            *lock_trouble(sections["rpm-wait-1"]),
+        ]
+        if not troubles and not tried:
+            troubles = _not_tried(sections)
+        if tried:
+            troubles += _done(does)
+        troubles += _standing(
+            sections["apk-after"], {name for trouble in troubles for name in trouble.packages}
+        )
+        waited = re.findall(r"^waited=(\d{1,9})$", sections["rpm-wait-1"].text, re.MULTILINE)
+        return Applied(
+            ok=does.ok and not troubles,
+            changes=tuple(_changes(sections)),
+            kept_files=tuple(dict.fromkeys(f"/{path.lstrip('/')}" for path in _BESIDE.findall(does.text))),
+            troubles=tuple(troubles),
+            waited=float(waited[-1]) if waited else 0.0,
+        )
+
+
+def _script(wanted: Sequence[Wanted], act: str) -> str:
+    if not wanted:
+        return framed_script("section apk-nothing true\n")
+    odd = [w for w in wanted if not (_NAME.fullmatch(w.name) and _VERSION.fullmatch(w.version))]
+    if odd:
+        # Exactly what is wanted, or nothing: not a part of it.
+        words = shlex.join(f"{w.name} {w.version}" for w in odd)
+        return framed_script(f"section apk-odd printf '%s\\n' {words}\n")
+    lines = shlex.join(f"{w.name} {w.version}" for w in wanted)
+    body = [
+        *map(script_text, ("apk.sh", "rpm-change.sh", "apk-change.sh")),
+        targets("apk_names", (w.name for w in wanted)),
+        f"apk_wanted() {{ printf '%s\\n' {lines}; }}",
+        act,
+    ]
+    return framed_script("\n".join(body) + "\n")
+
+
+def _odd(sections: Sections) -> list[Trouble]:
+    if "apk-odd" not in sections:
+        return []
+    told = ", ".join(sections["apk-odd"].lines)
+    return [Trouble(kind=TroubleKind.OTHER, message=f"no package of apk can be called so: {told}")]
+
+
+def _not_tried(sections: Sections) -> list[Trouble]:
+    """Tell why it ended with the rehearsal."""
+    would = sections["apk-would"]
+    found = unplanned(would) or unlike(sections, read_steps(would.lines))
+    told = {name for trouble in found for name in trouble.packages}
+    marked = (line.partition("=") for line in sections["apk-unlike"].lines)
+    gone = [name for mark, _, name in marked if mark == "beyond" and name not in told]
+    if gone:
+        found.append(beyond(gone))
+    return found or [unexplained(would, "was not asked to do it")]
+
+
+def _done(does: Section) -> list[Trouble]:
+    """Tell what went wrong while apk was at work."""
+    found = apk_troubles(f"{does.text}\n{does.errors}")
+    if does.code > _SIGNAL:
+        message = f"apk was killed in the middle of it (signal {does.code - _SIGNAL})"
+        return [Trouble(kind=TroubleKind.BROKEN, message=message, mend="apk fix"), *found]
+    return found if found or does.ok else [unexplained(does, "failed")]
+
+
+def _standing(section: Section, known: set[str]) -> list[Trouble]:
+    """Tell of packages that apk itself now calls broken."""
+    rows = [row for row in read_installed(section.text)[0] if {"f", "s"} & set(row.flags)]
+    names = tuple(row.name for row in rows if row.name not in known)
+    if not names:
+        return []
+    message = f"apk holds these packages for broken: {', '.join(names)}"
+    return [
+        Trouble(kind=TroubleKind.BROKEN, message=message, mend=f"apk fix {' '.join(names)}", packages=names)
+    ]
+
+
+def _changes(sections: Sections) -> Iterator[Change]:
+    """Tell what is otherwise than before; where nobody looked again, what apk said."""
+    section = sections["apk-changed"]
+    if not section.ok:
+        yield from read_steps(sections["apk-does"].lines)
+        return
+    rows = [(line[:1], *line[1:].split("\t")) for line in section.lines if line.count("\t") == 2]
+    before = {name: (version, arch) for mark, name, version, arch in rows if mark == "-"}
+    after = {name: (version, arch) for mark, name, version, arch in rows if mark == "+"}
+    for name in dict.fromkeys([*before, *after]):
+        old, arch = before.get(name, ("", ""))
+        new, arch = after.get(name, ("", arch))
+        kind: ChangeKind = "install" if not old else "remove" if not new else "upgrade"
+        if old and new and apk_version_key(new) < apk_version_key(old):
+            kind = "downgrade"
+        yield Change(kind=kind, name=name, arch=arch, before=old, after=new)
