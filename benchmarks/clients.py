@@ -12,7 +12,7 @@ from typing import Final
 
 from fleets import Target
 
-__all__ = ["CLIENTS", "DETACHED", "LEDGER", "Client", "Order"]
+__all__ = ["CLIENTS", "DETACHED", "LEDGER", "SCANS", "Client", "Order"]
 
 HERE = Path(__file__).parent
 PEERS = HERE / ".peers/bin"
@@ -64,19 +64,26 @@ class Client:
         return shutil.which(self.program) is not None
 
 
+def _paths(order: Order) -> list[str]:
+    folder = order.target.folder
+    hosts = ["-i", f"{folder}/inventory.yaml", "--known-hosts", f"{folder}/known_hosts"]
+    return [*hosts, "--state", str(order.scratch)]
+
+
 def _fleetctl(*extra: str) -> Callable[[Order], list[str]]:
     def argv(order: Order) -> list[str]:
-        folder = order.target.folder
-        paths = [
-            "-i",
-            f"{folder}/inventory.yaml",
-            "--known-hosts",
-            f"{folder}/known_hosts",
-            "--state",
-            str(order.scratch),
-        ]
         more = ["--max-concurrency", str(order.fanout)] if order.fanout > 200 else []
-        return [str(FLEETCTL), "run", *paths, *more, *extra, "all", "--", *order.command.split()]
+        return [str(FLEETCTL), "run", *_paths(order), *more, *extra, "all", "--", *order.command.split()]
+
+    return argv
+
+
+def _scan(*, baseline: str = "") -> Callable[[Order], list[str]]:
+    """Call `patch scan`; a baseline is a file of the target's folder."""
+
+    def argv(order: Order) -> list[str]:
+        more = ["--baseline", f"{order.target.folder}/{baseline}"] if baseline else []
+        return [str(FLEETCTL), "patch", "scan", *_paths(order), "--format", "json", *more, "all"]
 
     return argv
 
@@ -162,6 +169,18 @@ def _json(text: str) -> Mapping[str, str]:
     return {it["InstanceId"]: it.get("StandardOutputContent", "") for it in json.loads(text)["Invocations"]}
 
 
+def _judged(text: str) -> Mapping[str, str]:
+    """The verdict about each host, and how many packages it is about."""
+    return {
+        host["ResourceId"]: f"{host['Status']} {_packages(host['PatchSummary'])}"
+        for host in json.loads(text)["ResourceSummaries"]
+    }
+
+
+def _packages(summary: Mapping[str, int]) -> int:
+    return sum(summary[f"{state}Count"] for state in INSTALLED)
+
+
 ANSIBLE_ENV: Final = {
     "ANSIBLE_PIPELINING": "1",
     "ANSIBLE_HOST_KEY_CHECKING": "1",
@@ -169,6 +188,7 @@ ANSIBLE_ENV: Final = {
     "ANSIBLE_LOCAL_TEMP": "{scratch}/tmp",
     "ANSIBLE_NOCOLOR": "1",
 }
+INSTALLED: Final = ("Installed", "InstalledOther", "InstalledRejected", "InstalledPendingReboot", "Missing")
 COLON = r"^(\S+?): (\S+)$"
 ONE_LINE = r"^(\S+) \| CHANGED \| rc=0 \| \(stdout\) (.*?)(?:\\r\\n|\\n)*$"
 
@@ -225,4 +245,8 @@ LEDGER: Final = tuple(
 DETACHED: Final = tuple(
     Client(name=f"fleetctl, {name}", argv=_driven("as-it-is", *extra), answers=_json, program=PYTHON)
     for name, extra in (("plain", ()), ("detached", ("--detach",)))
+)
+SCANS: Final = tuple(
+    Client(name=f"fleetctl, {name}", argv=_scan(baseline=baseline), answers=_judged, program=FLEETCTL)
+    for name, baseline in (("default baseline", ""), ("400 patches by name", "lists.yaml"))
 )

@@ -37,6 +37,7 @@ class Figures:
         exit_code: the client's.
         last_success_seconds: fleetctl only: when the last host that succeeded was done, from the start of the run.
         reasons: fleetctl only: why hosts could not be reached, and how many.
+        report_mb: `patch scan` only: size of the compliance report.
         connections, execs: `driven.py` only: how often hosts were connected to, and how many programs were started there.
     """
 
@@ -50,6 +51,7 @@ class Figures:
     right: int = 0
     server_cpu_seconds: float = 0.0
     last_success_seconds: float = 0.0
+    report_mb: float = 0.0
     reasons: dict[str, int] = field(default_factory=dict)
     connections: int = 0
     execs: int = 0
@@ -110,7 +112,12 @@ def _report(state: Path) -> dict[str, Any]:
         began = datetime.fromisoformat(report["RequestedDateTime"])
         ends = [it["ExecutionEndDateTime"] for it in report["Invocations"] if it["Status"] == "Success"]
         last = max(map(datetime.fromisoformat, ends), default=began)
-        return {"last_success_seconds": (last - began).total_seconds(), "reasons": report["Reasons"]}
+        kept = [verdict.stat().st_size for verdict in state.glob("reports/compliance/*.json")]
+        return {
+            "last_success_seconds": (last - began).total_seconds(),
+            "reasons": report["Reasons"],
+            "report_mb": sum(kept) / 2**20,
+        }
     return {}
 
 

@@ -100,6 +100,7 @@ def _notes(row: Mapping[str, Figures]) -> list[str]:
             if one.reasons
             else "."
         )
+        + (f" The compliance report has {one.report_mb:.1f} MB." if one.report_mb else "")
         for client, one in row.items()
         if one.last_success_seconds
     ]

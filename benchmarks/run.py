@@ -43,7 +43,7 @@ def main() -> None:
     titles = {"start-up": "Start-up: what `--help` costs (CPU in ms)"}
     for _ in range(0 if options.only not in "start-up" else 3 if options.quick else 10):
         _start_ups(measured["start-up"])
-    with scenarios(sizes=sizes, slow=100 if options.quick else 1000) as found:
+    with scenarios(sizes=sizes, slow=100 if options.quick else 1000, only=options.only) as found:
         titles |= {one.name: one.title for one in found}
         for number in range(rounds):
             for scenario in found:

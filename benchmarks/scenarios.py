@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from clients import CLIENTS, DETACHED, LEDGER, Client
+from answers import MANAGERS, answer
+from clients import CLIENTS, DETACHED, LEDGER, SCANS, Client
 from fleets import Target, write_target
 from lab.host import LabHost
 from lab.loopback import black_hole, closed_port
@@ -27,6 +28,22 @@ case "$SSH_CONNECTION" in
   *) echo ok ;;
 esac
 """
+# Says what our shell says first, then what a host of that address would: `folder` holds a few answers, and hosts take turns.
+TELLER = """\
+#!/bin/sh
+cd "$(dirname "$0")" || exit
+printf '[fleetctl ready %s]\\n' "${{SSH_ORIGINAL_COMMAND##* }}" >&2
+set -- $SSH_CONNECTION
+exec cat "$((${{3##*.}} % {variants}))"
+"""
+PACKAGES, VARIANTS = 2000, 20
+LISTS = """\
+operating_system: {system}
+approval_rules: [{{approve_after_days: 7, filters: {{PRODUCT: ["*"]}}}}]
+approved_patches: [{approved}]
+rejected_patches: [{rejected}]
+"""
+SYSTEMS = {"apt": "DEBIAN", "dnf": "ROCKY_LINUX", "zypper": "SUSE"}
 DEAD = ("refused", "black hole", "bad key")
 
 
@@ -50,10 +67,11 @@ class Scenario:
 
 
 @contextmanager
-def scenarios(*, sizes: tuple[int, ...], slow: int) -> Iterator[list[Scenario]]:
+def scenarios(*, sizes: tuple[int, ...], slow: int, only: str = "") -> Iterator[list[Scenario]]:
     """Start the hosts of all scenarios, for as long as the block lasts.
 
     Args:
+        only: what has to be in the names of scenarios with hosts of their own.
         sizes: numbers of real sshd hosts.
         slow: number of hosts that take a second each.
     """
@@ -77,6 +95,9 @@ def scenarios(*, sizes: tuple[int, ...], slow: int) -> Iterator[list[Scenario]]:
         found.append(_flood(folder / "flood", many, sizes[-1]))
         found.append(_slow(folder / "slow-all", wait, slow))
         found.append(_dead(folder / "dead", wait, slow, stack=stack))
+        for manager in MANAGERS:
+            if only in (name := f"patch-scan-{sizes[-1]}-{manager}"):
+                found.append(_scan(folder / name, manager, sizes[-1], stack=stack))
         yield found
 
 
@@ -145,6 +166,47 @@ def _dead(folder: Path, slow: SlowHosts, size: int, *, stack: ExitStack) -> Scen
         fanout=size,
         server_cpu=lambda: 0.0,
         clients=CLIENTS[:1],
+    )
+
+
+def _scan(folder: Path, manager: str, size: int, *, stack: ExitStack) -> Scenario:
+    """Hosts that have 2,000 packages each, behind a real sshd that says so for them."""
+    told = folder / "told"
+    told.mkdir(parents=True)
+    teller = told / "tell"
+    teller.write_text(TELLER.format(variants=VARIANTS))
+    teller.chmod(0o755)
+    for variant in range(VARIANTS):
+        (told / str(variant)).write_bytes(answer(manager, packages=PACKAGES, variant=variant))
+    many = ManyHosts(folder / "hosts", network=5, settings=(f"ForceCommand {teller}",))
+    many.start()
+    stack.callback(many.stop)
+    hosts = many.hosts(size)
+    target = write_target(
+        folder / "project",
+        hosts,
+        expected=dict.fromkeys((host.address for host in hosts), f"NON_COMPLIANT {PACKAGES}"),
+    )
+    names = [f"part{number:04}" for number in range(0, PACKAGES, 10)]
+    (target.folder / "lists.yaml").write_text(
+        LISTS.format(
+            system=SYSTEMS[manager],
+            approved=", ".join(
+                f"'*-{name}-dev'" if name.endswith("50") else f"lib-{name}-bin" for name in names
+            ),
+            rejected=", ".join(
+                f"'java-{name}*'" if name.endswith("50") else f"CVE-2026-0{name[4:]}" for name in names
+            ),
+        )
+    )
+    return Scenario(
+        name=folder.name,
+        title=f"`patch scan` of {size} {manager} hosts with {PACKAGES} packages",
+        target=target,
+        command="",
+        fanout=64,
+        server_cpu=_settled(many),
+        clients=SCANS,
     )
 
 
