@@ -101,6 +101,7 @@ class Simulation:
         disk: bytes that will be used more (negative: less) afterwards; None if it does not say.
         free: bytes free where packages are unpacked, and where they are downloaded to: the lesser of the two.
         troubles: why it would not, or not all of it.
+        notes: what a person should know before it is done, in sentences; nothing that stops it.
     """
 
     changes: tuple[Change, ...] = ()
@@ -108,6 +109,7 @@ class Simulation:
     disk: int | None = None
     free: int | None = None
     troubles: tuple[Trouble, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def removals(self) -> tuple[str, ...]:

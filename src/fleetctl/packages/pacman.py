@@ -21,6 +21,7 @@ from fleetctl.packages.model import (
     Origin,
     PackageState,
 )
+from fleetctl.packages.pacman_change import PacmanChanger
 from fleetctl.packages.pacman_db import (
     Config,
     half_written,
@@ -31,6 +32,7 @@ from fleetctl.packages.pacman_db import (
     read_updates,
 )
 from fleetctl.packages.pacman_reboot import reboot_verdict
+from fleetctl.packages.pacman_troubles import HALF_MEND
 from fleetctl.packages.sections import Section, Sections
 
 __all__ = ["Pacman"]
@@ -42,7 +44,7 @@ _BLIND: Final = (
 _LISTED: Final = 5
 
 
-class Pacman:
+class Pacman(PacmanChanger):
     """Asks pacman, reads its database, and reads what both say.
 
     Of several repositories that have a package, pacman takes the first in its configuration, and so does this.
@@ -186,7 +188,7 @@ def _faults(sections: Sections) -> Iterator[Fault]:
     for path, name in half_written(sections["pacman-installed"].lines):
         yield Fault(
             what=f"the entry of {name} in the package database is not whole",
-            mend=f"rm -r {shlex.quote(path)} && pacman --noconfirm -S --overwrite '*' {shlex.quote(name)}",
+            mend=HALF_MEND.format(path=shlex.quote(path), name=shlex.quote(name)),
             packages=(name,),
         )
         database = path

@@ -18,6 +18,7 @@ __all__ = [
     "first",
     "free_space",
     "granted",
+    "locked",
     "nevra",
     "place_troubles",
     "plain",
@@ -243,7 +244,7 @@ def applied(sections: Sections, troubles: Iterable[Trouble], *, codes: frozenset
     waited = [
         int(found) for each in waits for found in re.findall(r"^waited=(\d{1,9})$", each.text, re.MULTILINE)
     ]
-    found = [*_refused(sections), *_locked(waits), *troubles]
+    found = [*_refused(sections), *locked(waits), *troubles]
     ok = not section.fault and section.code in codes
     scripts = [trouble for trouble in found if trouble.kind is TroubleKind.SCRIPT]
     if not ok and not scripts and not section.fault and _no_room(sections):
@@ -276,7 +277,12 @@ def _refused(sections: Sections) -> Iterator[Trouble]:
         yield _BUSY
 
 
-def _locked(waits: Sequence[Section]) -> Iterator[Trouble]:
+def locked(waits: Sequence[Section]) -> Iterator[Trouble]:
+    """Tell who held the lock for longer than was waited.
+
+    Args:
+        waits: answers of `rpm_wait`, the last one last.
+    """
     if waits and waits[-1].code == 1:
         holders = re.findall(r"^holder=(\d+) (.*)$", waits[-1].text, re.MULTILINE)
         told = [f"process {pid} ({command.strip()[:200]})" for pid, command in holders[-1:]]

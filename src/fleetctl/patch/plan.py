@@ -71,6 +71,7 @@ class HostPlan:
         reboot_pending: whether the host waits for a reboot now; None if it cannot be told.
         reboot_expected: whether an advisory says that one of the patches needs a reboot, or one is pending.
         troubles: why the plan cannot be carried out as it stands.
+        notes: what a person should know before it is, as the package manager says.
     """
 
     host: str
@@ -87,6 +88,7 @@ class HostPlan:
     reboot_pending: bool | None = None
     reboot_expected: bool = False
     troubles: tuple[Trouble, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def wanted(self) -> tuple[Wanted, ...]:
@@ -121,6 +123,7 @@ class HostPlan:
         values["left_out"] = tuple(LeftOut(**_tuples(_names(item))) for item in values.get("left_out", ()))
         values["troubles"] = tuple(_trouble(_names(item)) for item in values.get("troubles", ()))
         values["services"] = tuple(values.get("services", ()))
+        values["notes"] = tuple(values.get("notes", ()))
         return cls(**values)
 
 

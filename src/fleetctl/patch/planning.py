@@ -119,6 +119,7 @@ async def plan_host(
         disk=simulation.disk,
         free=simulation.free,
         troubles=simulation.troubles,
+        notes=simulation.notes,
     )
 
 

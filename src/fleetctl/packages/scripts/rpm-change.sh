@@ -72,8 +72,8 @@ rpm_holder() { # FILE...
     done
 }
 
-rpm_wait() { # FILE...: until nobody holds one of these locks; says who does
-    while rpm_held=$(rpm_holder "$@") && [ -n "$rpm_held" ]; do
+rpm_wait() { # FILE...: until nobody holds one of these locks, or $rpm_who names nobody any more; says who does
+    while rpm_held=$("${rpm_who:-rpm_holder}" "$@") && [ -n "$rpm_held" ]; do
         [ "$rpm_held" = "${rpm_told-}" ] || printf 'holder=%s\n' "$rpm_held"
         rpm_told=$rpm_held
         rpm_waited=$(($(date +%s) - rpm_begun))
