@@ -6,6 +6,7 @@ Not ijson: it would be a dependency for one loop, and the standard library's dec
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, Final, Literal, NoReturn
 
@@ -15,7 +16,7 @@ __all__ = ["JsonStream"]
 
 _CHUNK: Final = 1 << 18
 _MOST = 64 << 20  # characters of one member: Debian's largest, its kernel, has 10 million
-_SPACE: Final = " \t\r\n"
+_SPACE: Final = re.compile(r"[ \t\r\n]*")
 _TAIL: Final = 16  # characters: a fault nearer to the end of what was read may be that more must be read
 
 
@@ -92,10 +93,10 @@ class JsonStream:
     def _peek(self) -> str:
         """Return the next character that is no space; empty at the end."""
         while True:
-            while self._at < len(self._text):
-                if self._text[self._at] not in _SPACE:
-                    return self._text[self._at]
-                self._at += 1
+            found = _SPACE.match(self._text, self._at)
+            self._at = found.end() if found else self._at
+            if self._at < len(self._text):
+                return self._text[self._at]
             if self._ended:
                 return ""
             self._more()
