@@ -202,3 +202,27 @@ def test_a_controller_killed_in_the_middle_is_followed_by_one_that_finishes(
     assert done.returncode == 0, done.stdout + done.stderr
     assert version(host, "fl-lib") != "1.0-1"
     assert host.output("cat /root/once").split() == ["once"]
+
+
+def test_what_needs_a_rejected_package_stays_out_and_a_frozen_plan_wins_over_a_new_baseline(
+    fresh_deb12: Machine, fleet: Callable[[Machine], Fleet], tmp_path: Path
+) -> None:
+    run, host, path, baseline = fleet(fresh_deb12), fresh_deb12, tmp_path / "x.plan", tmp_path / "strict.yaml"
+    text = "name: strict\noperating_system: DEBIAN\napproval_rules: [{enable_non_security: true}]\n"
+    baseline.write_text(f"{text}rejected_patches: [fl-newdep]\nrejected_patches_action: BLOCK\n")
+    host.output("rm -rf /var/lib/apt/lists/*")
+    some = ("all", "--baseline", str(baseline), "--package", "fl-needs", "--package", "fl-app")
+    plan = run("patch", "plan", *some, "--refresh", "-o", str(path))
+    assert plan.returncode == 6, plan.stdout + plan.stderr
+    assert "the one thing that is written" in plan.stderr
+    share = json.loads(path.read_text())["Hosts"][0]
+    assert [change["Name"] for change in share["Changes"] if change["Kind"] == "upgrade"] == ["fl-app"]
+    why = {item["Name"]: item["Why"] for item in share["LeftOut"]}
+    assert why["fl-needs"] == "it needs fl-newdep 1.0-1, which the patch baseline 'strict' rejects (BLOCK)"
+
+    baseline.write_text(text)
+    done = run("patch", "install", str(path), "--baseline", str(baseline), "--reboot", "never", "--yes")
+    assert done.returncode == 5, done.stdout + done.stderr
+    assert "its patch baseline 'strict' has changed since the plan was made" in done.stderr
+    assert version(host, "fl-app") == "1.1-1"
+    assert version(host, "fl-needs") == "1.0-1"

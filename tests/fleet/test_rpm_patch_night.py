@@ -109,3 +109,26 @@ def test_version_that_left_the_mirror_fails_the_host_and_is_not_replaced(
     assert "no longer has it" in refused.stderr
     assert "mend it there with:" in refused.stderr
     assert host.output("rpm -q fl-lib") == "fl-lib-1.0-1.noarch"
+
+
+@pytest.mark.parametrize("kind", ["rocky", "suse"])
+def test_plan_is_made_as_root_or_says_that_root_is_wanted(
+    kind: str, request: pytest.FixtureRequest, fleet_project: Callable[..., FleetProject], tmp_path: Path
+) -> None:
+    host = request.getfixturevalue(kind)
+    path = tmp_path / "x.plan"
+
+    def plan(user: str) -> tuple[int, Any, str]:
+        project = fleet_project([host], changes={host.name: {"user": user}})
+        argv = [PROGRAM, "patch", "plan", *project.args, "--state", str(tmp_path / "state"), "all", "-o", str(path)]
+        done = subprocess.run(
+            [*argv, "--package", "fl-lib"], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        return done.returncode, json.loads(path.read_text())["Hosts"][0], done.stdout + done.stderr
+
+    code, share, told = plan("deploy")
+    assert (code, [change["Name"] for change in share["Changes"]]) == (6, ["fl-lib"]), told
+    code, share, told = plan("guest")
+    assert code == 3, told
+    assert [trouble["Kind"] for trouble in share["Troubles"]] == ["not-root"]
+    assert "to install it root is wanted" in told

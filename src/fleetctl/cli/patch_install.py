@@ -13,7 +13,8 @@ import click
 from fleetctl.cli import complete
 from fleetctl.cli.app import App, FleetCommand, pass_app
 from fleetctl.cli.options import WorkOptions, baseline_option, output_options, work_options, yes_option
-from fleetctl.cli.patch_plan import choice_options, leave_with_plan, make_plan, refresh_option, show_plan
+from fleetctl.cli.patch_plan import choice_options, leave_with_plan, make_plan, refresh_option
+from fleetctl.cli.patch_plan_table import show_plan
 from fleetctl.cli.verdict import show_verdict
 from fleetctl.cli.waves import WAVES_EPILOG, WaveOptions, asker, wave_options
 from fleetctl.errors import UsageError

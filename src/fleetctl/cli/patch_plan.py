@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -12,12 +11,13 @@ import click
 from fleetctl.cli import complete
 from fleetctl.cli.app import App, FleetCommand, pass_app
 from fleetctl.cli.options import WorkOptions, baseline_option, output_options, work_options, yes_option
+from fleetctl.cli.patch_plan_table import show_plan
 from fleetctl.errors import UsageError
 
 if TYPE_CHECKING:
     from fleetctl.engine.order import RunResult
     from fleetctl.fleet import Fleet
-    from fleetctl.patch.plan import HostPlan, Plan
+    from fleetctl.patch.plan import Plan
     from fleetctl.patch.planning import Choice
 
 __all__ = [
@@ -27,7 +27,6 @@ __all__ = [
     "make_plan",
     "plan",
     "refresh_option",
-    "show_plan",
     "tell_refresh",
 ]
 
@@ -43,8 +42,9 @@ Examples:
   fleetctl patch plan all --security-only --exclude-package 'linux-image-*'
   fleetctl patch plan web --baseline web-next
   fleetctl patch plan all --cve CVE-2026-12345 --format json
+  fleetctl patch plan all --refresh --format html -o plan.html    for people: totals, hosts, CVEs closed and left
 
-Exit codes: 0 nothing to install; 3 a host could not be planned; 4 hosts unreachable; 6 there is something to install.
+Exit codes: 0 nothing to install; 3 a host could not be planned, or its plan could not be installed as it stands; 4 hosts unreachable; 6 there is something to install.
 """
 
 
@@ -106,7 +106,7 @@ def choice_of(given: Mapping[str, Any]) -> Choice:
 @refresh_option
 @baseline_option
 @click.option("-b", "--become/--no-become", default=None, help="Look as root, or as the login user.")
-@output_options("table", "json", "yaml", "csv")
+@output_options("table", "json", "yaml", "csv", "html")
 @work_options
 @yes_option
 @pass_app
@@ -131,6 +131,7 @@ def leave_with_plan(
     """
     from fleetctl.cli.show import show_problems, show_summary  # noqa: PLC0415
     from fleetctl.engine.report import exit_code  # noqa: PLC0415
+    from fleetctl.patch.plan_rows import stuck  # noqa: PLC0415
 
     format_, output = given["format_"], given["output"]
     if format_ != "table" or output is not None:
@@ -140,13 +141,13 @@ def leave_with_plan(
         write(tell_plan(made), "json" if format_ == "table" else format_, output)
     if format_ == "table":
         show_plan(made)
-    code = 0
+    code = 3 if any(map(stuck, made.work)) else 0
     if run is not None:
-        code = exit_code(run.outcomes, interrupted=run.interrupted)
+        code = exit_code(run.outcomes, interrupted=run.interrupted) or code
         show_problems(run.report["Invocations"])
         if not app.quiet:
             show_summary(run.report, seconds=seconds)
-    if output is not None and made.work:
+    if output is not None and format_ in {"table", "json"} and made.work:
         app.note(f"install it with: fleetctl patch install {output}")
     raise SystemExit(code or (6 if made.work else 0))
 
@@ -174,64 +175,3 @@ def make_plan(
         selector=targets,
     )
     return plan_of(run, selector=targets), run
-
-
-def show_plan(plan: Plan) -> None:
-    """Write what would change, alike hosts together, and what would not and why."""
-    from fleetctl.cli.table import print_table  # noqa: PLC0415
-    from fleetctl.cli.verdict import grouped  # noqa: PLC0415
-
-    changes = grouped([(row, share.host) for share in plan.hosts for row in _change_rows(share)])
-    if changes:
-        print_table(
-            ("CHANGE", "PACKAGE", "FROM", "TO", "CLOSES", "HOSTS"), [(*row, names) for row, names in changes]
-        )
-    left = grouped([(row, share.host) for share in plan.hosts for row in _left_rows(share)])
-    if left:
-        click.echo()
-        print_table(("LEFT OUT", "VERSION", "WHY", "HOSTS"), [(*row, names) for row, names in left])
-    hosts = grouped([(_host_row(share), share.host) for share in plan.hosts])
-    if hosts:
-        click.echo()
-        print_table(
-            ("HOSTS", "PATCHES", "DOWNLOAD", "DISK", "REBOOT", "SERVICES", "BASELINE", "TROUBLE"),
-            [(names, *row) for row, names in hosts],
-        )
-    sys.stdout.flush()
-
-
-def _change_rows(share: HostPlan) -> list[tuple[str, ...]]:
-    closes = {(patch.name, patch.arch): " ".join((*patch.cves, *patch.advisories)) for patch in share.patches}
-    rows: list[tuple[str, ...]] = []
-    for change in share.changes:
-        if change.kind == "configure":
-            continue
-        name = f"{change.name}.{change.arch}" if change.arch else change.name
-        why = closes.get((change.name, change.arch), "comes along")
-        rows.append((change.kind, name, change.before or "-", change.after or "-", why or "-"))
-    return rows
-
-
-def _left_rows(share: HostPlan) -> list[tuple[str, ...]]:
-    return [(item.name, item.version or "-", item.why) for item in share.left_out]
-
-
-def _host_row(share: HostPlan) -> tuple[str, ...]:
-    reboot = "pending" if share.reboot_pending else "expected" if share.reboot_expected else "if it asks"
-    return (
-        str(len(share.patches)),
-        _bytes(share.download),
-        _bytes(share.disk),
-        reboot if share.patches or share.reboot_pending else "no",
-        str(len(share.services)),
-        share.baseline,
-        "; ".join(trouble.message for trouble in share.troubles) or "-",
-    )
-
-
-def _bytes(number: int | None) -> str:
-    if number is None:
-        return "?"
-    from fleetctl.spec.size import tell_size  # noqa: PLC0415
-
-    return tell_size(number) if number >= 0 else f"-{tell_size(-number)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fleetctl.patch.plan import HostPlan, Plan
+from fleetctl.patch.plan_page import plan_page
 from fleetctl.report.protocol import Telling
 
 __all__ = ["tell_plan"]
@@ -13,10 +14,14 @@ COLUMNS = ("InstanceId", "Kind", "Name", "Arch", "Before", "After", "Security", 
 
 
 def tell_plan(plan: Plan) -> Telling:
-    """Tell a plan: whole as JSON or YAML, one change a row as CSV."""
+    """Tell a plan: whole as JSON or YAML, one change a row as CSV, a page for people as HTML."""
     rows = [row for share in plan.hosts for row in _rows(share)]
     return Telling(
-        data=plan.to_json(), rows=rows, columns=COLUMNS, title=f"fleetctl patch plan {plan.plan_id}"
+        data=plan.to_json(),
+        rows=rows,
+        columns=COLUMNS,
+        title=f"fleetctl patch plan {plan.plan_id}",
+        page=plan_page(plan),
     )
 
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from hashlib import sha256
+from typing import Final
 
 from fleetctl.engine.order import RunResult
 from fleetctl.engine.task import Session
 from fleetctl.model import Host, Outcome
-from fleetctl.packages.change import Simulation
+from fleetctl.packages.change import Change, Simulation
 from fleetctl.patch.approval import Approval
 from fleetctl.patch.baseline import Baseline
 from fleetctl.patch.evaluate import Patch, PatchState
@@ -29,6 +30,18 @@ __all__ = [
     "plan_host",
     "plan_of",
 ]
+
+# dnf-plugins-core: NEED_REBOOT of needs-restarting; libzypp: needreboot; elsewhere kernels only.
+_REBOOTING: Final = {
+    "apt": ("linux-image-*",),
+    "dnf": (
+        *("kernel", "kernel-core", "kernel-rt", "kernel-rt-core", "glibc", "linux-firmware", "systemd"),
+        *("dbus", "dbus-broker", "dbus-daemon", "microcode_ctl"),
+    ),
+    "zypper": ("kernel-*", "glibc", "systemd", "udev", "dbus-1", "ucode-*"),
+    "pacman": ("linux", "linux-lts", "linux-zen", "linux-hardened", "linux-rt"),
+    "apk": ("linux-lts", "linux-virt", "linux-rpi*"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +128,7 @@ async def plan_host(
         patches=tuple(patch for patch in plan.patches if patch not in refused),
         left_out=(*plan.left_out, *left_out),
         changes=simulation.changes,
+        reboot_expected=plan.reboot_expected or _reboots(plan.manager, simulation.changes),
         download=simulation.download,
         disk=simulation.disk,
         free=simulation.free,
@@ -152,6 +166,15 @@ def host_plan(host: Host, look: Look, choice: Choice) -> HostPlan:
         services=state.services,
         reboot_pending=state.reboot.needed,
         reboot_expected=expected or bool(state.reboot.needed),
+    )
+
+
+def _reboots(manager: str, changes: Sequence[Change]) -> bool:
+    """Tell whether something changes that is in use only after a reboot; the host itself says it for sure, afterwards."""
+    return any(
+        change.kind in {"install", "upgrade"} and fnmatchcase(change.name, pattern)
+        for change in changes
+        for pattern in _REBOOTING.get(manager, ())
     )
 
 
