@@ -2,7 +2,7 @@
 
 import pytest
 
-from fleetctl.packages.kernel import pending_kernel, pending_rpm_kernel
+from fleetctl.packages.kernel import pending_apk_kernel, pending_kernel, pending_rpm_kernel
 from fleetctl.packages.model import HostFacts, InstalledPackage
 
 
@@ -121,4 +121,22 @@ def rpms(*told):
 )
 def test_finds_the_rpm_kernel_that_waits_for_a_reboot(kernel, installed, expected):
     found = pending_rpm_kernel(HostFacts(kernel=kernel), rpms(*installed))
+    assert (found[0] if found else None) == expected
+
+
+@pytest.mark.parametrize(
+    ("kernel", "installed", "expected"),
+    [
+        ("6.12.56-0-lts", "linux-lts 6.12.58-r0", "linux-lts"),
+        ("6.12.58-0-lts", "linux-lts 6.12.58-r1", "linux-lts"),
+        ("6.12.58-1-lts", "linux-lts 6.12.58-r1", None),
+        ("6.12.56-0-virt", "linux-lts 6.12.58-r0", None),
+        ("6.17_rc1-0-edge", "linux-edge 6.17-r0", "linux-edge"),
+        ("6.1.0-41-amd64", "linux-lts 6.12.58-r0", None),
+        ("", "linux-lts 6.12.58-r0", None),
+    ],
+)
+def test_finds_the_alpine_kernel_that_waits_for_a_reboot(kernel, installed, expected):
+    name, version = installed.split()
+    found = pending_apk_kernel(HostFacts(kernel=kernel), [InstalledPackage(name=name, version=version)])
     assert (found[0] if found else None) == expected
