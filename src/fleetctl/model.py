@@ -111,6 +111,7 @@ class Reason(StrEnum):
     REMOTE = "remote"
     OUTPUT = "output"
     PACKAGES = "packages"
+    PACKAGES_LOCKED = "packages-locked"
     PLAN_MOVED = "plan-moved"
     HOOK = "hook"
     JOB_LOST = "job-lost"

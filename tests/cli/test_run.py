@@ -151,6 +151,24 @@ def test_dry_run_is_data_where_data_is_asked_for(fleetctl: Any) -> None:
     assert done.json[0]["WouldSend"] == "# with sh\nuptime"
 
 
+def test_dry_run_tells_of_the_reboot(fleetctl: Any) -> None:
+    flags = (
+        "run",
+        "web",
+        "--dry-run",
+        "--reboot",
+        "--ready",
+        "systemctl is-system-running",
+        "--format",
+        "json",
+    )
+    after = (
+        "reboot: back with a new boot id within 600 s, and ready within 300 s: systemctl is-system-running"
+    )
+    assert fleetctl(*flags).json[0]["WouldSend"] == f"# then {after}"
+    assert fleetctl(*flags, "--", "uptime").json[0]["WouldSend"] == f"# with sh\nuptime\n# then {after}"
+
+
 def test_an_empty_folder_is_no_folder(fleetctl: Any) -> None:
     done = fleetctl("run", "web", "--cwd", "", "--", "pwd")
     assert done.code == 2

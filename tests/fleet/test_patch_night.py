@@ -168,7 +168,9 @@ def test_who_holds_the_lock_is_named(fresh_deb12: Machine, fleet: Callable[[Mach
     finally:
         host.release_lock()
     assert done.returncode == 3, done.stdout + done.stderr
+    assert "packages-locked" in done.stderr
     assert "is held by process" in done.stderr
+    assert "runs retry" in done.stderr
 
 
 def test_hooks_run_before_and_after_and_a_failing_one_stops_everything(

@@ -209,7 +209,10 @@ class _Installation:
         first = troubles[0]
         more = f"; {len(troubles) - 1} more" if len(troubles) > 1 else ""
         hint = f"mend it there with: {first.mend}" if first.mend else _OUTPUT
-        self._done.fail(Reason.PACKAGES, f"{first.message}{more}", hint=hint)
+        reason = Reason.PACKAGES
+        if first.kind is TroubleKind.LOCKED:
+            reason, hint = Reason.PACKAGES_LOCKED, _LATER
+        self._done.fail(reason, f"{first.message}{more}", hint=hint)
 
     def _wants_reboot(self, look: Look) -> bool:
         """Never after something went wrong: a host whose packages are half done may not come up again."""
@@ -275,6 +278,7 @@ class _Installation:
 
 
 _OUTPUT = "look at what it printed: fleetctl runs output RUN HOST --step install"
+_LATER = "nothing was changed; when that has ended: fleetctl runs retry RUN, or wait longer with --lock-timeout SECONDS"
 _GONE = frozenset({Reason.REBOOT_NOT_BACK, Reason.REBOOT_LOOP})
 
 

@@ -86,10 +86,23 @@ class Prepared:
         from fleetctl.redact import Redactor  # noqa: PLC0415
 
         if isinstance(self.task, CommandTask):
-            text = _described(self.task.on(host))
+            command = self.task.on(host)
+            text = _described(command) if command.script or not self.task.reboot else ""
         else:
             text = f"document {self.name}\n{self.task.describe(host)}"
+        if rule := self.task.reboot:
+            when = (
+                "then reboot"
+                if isinstance(self.task, CommandTask)
+                else "reboot where a step asks for it (exit code 194)"
+            )
+            text = f"{text.rstrip()}\n{_rebooting(when, rule)}".lstrip()
         return Redactor(self.secrets).text(text)
+
+
+def _rebooting(when: str, rule: RebootRule) -> str:
+    line = f"# {when}: back with a new boot id within {rule.timeout:g} s"
+    return f"{line}, and ready within {rule.ready_timeout:g} s: {rule.ready.script}" if rule.ready else line
 
 
 def _described(command: Command) -> str:
