@@ -170,6 +170,7 @@ def test_who_holds_the_lock_is_named(fresh_deb12: Machine, fleet: Callable[[Mach
     assert done.returncode == 3, done.stdout + done.stderr
     assert "packages-locked" in done.stderr
     assert "is held by process" in done.stderr
+    assert "s of waiting" in done.stderr
     assert "runs retry" in done.stderr
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from lab.listing import changes, listing
 from lab.machine import Machine
+from lab.processes import until
 from lab.project import FleetProject
 
 PROGRAM = str(Path(sys.executable).with_name("fleetctl"))
@@ -120,7 +121,17 @@ def test_plan_is_made_as_root_or_says_that_root_is_wanted(
 
     def plan(user: str) -> tuple[int, Any, str]:
         project = fleet_project([host], changes={host.name: {"user": user}})
-        argv = [PROGRAM, "patch", "plan", *project.args, "--state", str(tmp_path / "state"), "all", "-o", str(path)]
+        argv = [
+            PROGRAM,
+            "patch",
+            "plan",
+            *project.args,
+            "--state",
+            str(tmp_path / "state"),
+            "all",
+            "-o",
+            str(path),
+        ]
         done = subprocess.run(
             [*argv, "--package", "fl-lib"], cwd=tmp_path, capture_output=True, text=True, check=False
         )
@@ -132,3 +143,23 @@ def test_plan_is_made_as_root_or_says_that_root_is_wanted(
     assert code == 3, told
     assert [trouble["Kind"] for trouble in share["Troubles"]] == ["not-root"]
     assert "to install it root is wanted" in told
+
+
+def test_installation_waits_for_whoever_is_at_work_and_goes_on_when_it_has_ended(
+    fresh_rocky: Machine, fleet_project: Callable[..., FleetProject], tmp_path: Path
+) -> None:
+    host = fresh_rocky
+    args = (*fleet_project([host]).args, "--state", str(tmp_path / "state"), "--yes")
+    host.hold_lock(300)
+    argv = [PROGRAM, "patch", "install", *args, "all", "--package", "fl-lib", "--format", "json"]
+    with subprocess.Popen(argv, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        waits = ("sh", "-c", "pgrep -x sleep -a | grep -q 'sleep 1$'")
+        until(
+            lambda: host.inside(*waits, check=False).returncode == 0,
+            seconds=120,
+            what="it waits for its turn",
+        )
+        host.release_lock()
+        out, err = child.communicate()
+    assert child.returncode == 5, (out + err).decode()
+    assert host.output("rpm -q fl-lib") == "fl-lib-1.0-2.noarch"
