@@ -21,6 +21,7 @@ _NEEDED: Final = ("apk-installed", "apk-repositories", "apk-updates")
 _BLIND: Final = (
     "apk's repositories name no security fixes: missing security updates cannot be told from others"
 )
+_IN_MEMORY: Final = ("tmpfs", "ramfs", "rootfs")
 _SHOWN: Final = 5
 
 
@@ -170,6 +171,8 @@ def _warnings(sections: Sections, unread: int, odd: Sequence[str]) -> Iterator[s
     beside = [line for line in sections["apk-beside"].lines if line.startswith("/")]
     if beside:
         yield f"configuration files of newer packages wait beside changed ones: {_few(beside)}"
+    if sections["apk-root"].text.strip() in _IN_MEMORY:
+        yield "this host runs from memory: what is installed is gone after a reboot unless it is kept with: lbu commit"
 
 
 def _few(items: Sequence[str]) -> str:

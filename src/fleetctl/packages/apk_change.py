@@ -18,7 +18,7 @@ from fleetctl.packages.apk_rehearsal import (
     unlike,
     unplanned,
 )
-from fleetctl.packages.apk_troubles import apk_troubles, lock_trouble
+from fleetctl.packages.apk_troubles import apk_troubles
 from fleetctl.packages.apkversion import apk_version_key
 from fleetctl.packages.change import (
     Applied,
@@ -31,7 +31,7 @@ from fleetctl.packages.change import (
     beyond,
 )
 from fleetctl.packages.collect import framed_script, script_text
-from fleetctl.packages.rpm_change import free_space, place_troubles, targets
+from fleetctl.packages.rpm_change import free_space, locked, place_troubles, targets
 from fleetctl.packages.sections import Section, Sections
 
 __all__ = ["ApkChanger"]
@@ -88,7 +88,7 @@ class ApkChanger:
         troubles = [
             *_odd(sections),
             *place_troubles(sections, tool="apk", acting=True),
-            *lock_trouble(sections["rpm-wait-1"]),
+            *locked([sections["rpm-wait-1"]]),
         ]
         if not troubles and not tried:
             troubles = _not_tried(sections)

@@ -53,7 +53,8 @@ def read_steps(lines: Iterable[str]) -> list[Change]:
 
 def sized(sections: Sections, steps: Iterable[Change]) -> Iterator[Change]:
     """Add what apk does not tell: architecture, size, and where a version comes from."""
-    arches = {row.name: row.arch for row in read_installed(sections["apk-here"].text)[0]}
+    known = (read_installed(sections[name].text)[0] for name in ("apk-new", "apk-here"))
+    arches = {row.name: row.arch for rows in known for row in rows}
     builds = read_builds(sections["apk-new"].text)
     offers = read_policy(sections["apk-offers"].lines)
     for step in steps:

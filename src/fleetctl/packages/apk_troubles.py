@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from fleetctl.packages.change import Trouble, TroubleKind
-from fleetctl.packages.sections import Section
 
-__all__ = ["REFRESH", "apk_troubles", "list_faults", "lock_trouble", "split_full_name"]
+__all__ = ["REFRESH", "apk_troubles", "list_faults", "split_full_name"]
 
 REFRESH: Final = "apk update"
 
@@ -82,15 +81,6 @@ def apk_troubles(text: str) -> list[Trouble]:
     if not found and _UNSOLVED.search(text):
         found = [_unsolved(text)]
     return [*found, *_packages(said, known={name for trouble in found for name in trouble.packages})]
-
-
-def lock_trouble(waited: Section) -> list[Trouble]:
-    """Tell who kept the lock of apk's database for longer than was waited."""
-    if waited.code != 1:
-        return []
-    holders = re.findall(r"^holder=(\d+) (.*)$", waited.text, re.MULTILINE)
-    who = f"process {holders[-1][0]} ({holders[-1][1].strip()[:200]})" if holders else "another process"
-    return [Trouble(kind=TroubleKind.LOCKED, message=f"{who} still holds the lock of apk's database")]
 
 
 def _locked(said: Sequence[str]) -> Iterator[Trouble]:

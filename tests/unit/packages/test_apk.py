@@ -29,6 +29,7 @@ QUIET = {
     "apk_modules": "6.12.58-0-lts\n",
     "apk_services": "",
     "apk_beside": "",
+    "apk_root": "ext4\n",
 }
 BEHIND = {
     "apk_updates": f"{HEADING}a-1.0-r0                                < 1.2-r0 \n",
@@ -213,6 +214,11 @@ def test_the_running_kernel_decides_about_a_reboot(installed, modules, needed, p
     told = state(apk_installed=installed, apk_modules=modules)
     assert (told.reboot.needed, told.reboot.packages) == (needed, packages)
     assert bool(told.unseen) == (needed is None)
+
+
+def test_a_host_that_runs_from_memory_is_told_what_a_reboot_takes_away():
+    (warning,) = state(apk_root="tmpfs\n").warnings
+    assert "lbu commit" in warning
 
 
 def test_services_are_told_or_why_not():

@@ -94,6 +94,9 @@ apk_beside() {
     return 0
 }
 
+# What kind of file system / is: of several that were mounted there, the last.
+apk_root() { sed -n 's|^[^ ]* / \([^ ]*\) .*|\1|p' /proc/mounts | tail -n 1; }
+
 scan_apk() {
     apk_find
     section apk-tool apk --version
@@ -109,4 +112,5 @@ scan_apk() {
     section apk-modules apk_modules
     section apk-services apk_services
     section apk-beside apk_beside
+    section apk-root apk_root
 }
