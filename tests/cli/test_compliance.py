@@ -123,3 +123,30 @@ def test_a_policy_for_no_host_is_an_error(fleetctl, write):
     done = fleetctl("compliance", "check", "web")
     assert done.code == 2
     assert "no policy is for any of these hosts" in done.stderr
+
+
+def test_groups_of_hosts_are_counted_in_ssm_s_words(fleetctl, write, project):
+    write("true")
+    assert fleetctl("compliance", "check", "web-[1-2]").code == 0
+    groups = fleetctl("compliance", "summary", "--by", "group", "--format", "json").json
+    told = {row["Group"]: (row["Hosts"], row["Compliant"], row["NotJudged"]) for row in groups}
+    assert told == {"web": (2, 2, 1), "db": (0, 0, 1), "dead": (0, 0, 1)}
+    assert fleetctl("patch", "scan", "web-1").code in {3, 5, 0}
+    jsonschema.validate(groups, fleetctl("schema", "compliance-summary").json)
+    tags = fleetctl("compliance", "summary", "--by", "tag:env").stdout
+    assert [line.split()[1] for line in tags.splitlines() if line.startswith("Custom:policy")] == [
+        "(none)",
+        "prod",
+    ]
+    assert fleetctl("compliance", "summary", "--by", "colour").code == 2
+
+
+def test_hosts_that_left_the_inventory_are_left_out_and_named(fleetctl, write, project):
+    write("false")
+    assert fleetctl("compliance", "check", "web").code == 5
+    path = project / "inventories" / "hosts.yaml"
+    path.write_text(path.read_text().replace("web-[1-3]", "web-[1-2]"))
+    done = fleetctl("compliance", "summary", "--format", "json")
+    assert done.json[0]["Hosts"] == 2
+    assert "the inventory does not know them: web-3" in done.stderr
+    assert "base/one" in fleetctl("compliance", "show", "web-3").stdout

@@ -54,14 +54,32 @@ def compliance() -> None:
 
 
 @compliance.command(cls=FleetCommand)
-@click.option("--last", type=click.IntRange(min=1), default=90, show_default=True, help="Reports to look at.")
+@click.option(
+    "--by",
+    metavar="KEY",
+    help="Count hosts by patch-group, baseline, os, zone, group or tag:KEY, with SSM's counters for patches.",
+)
+@click.option("--type", "type_", metavar="TYPE", help="Only this type: Patch, Custom:policy, Custom:NAME.")
+@click.option(
+    "--last",
+    type=click.IntRange(min=1),
+    default=90,
+    show_default=True,
+    help="Reports of each type in the trend.",
+)
 @output_options("table", "json", "jsonl", "yaml", "csv")
 @pass_app
-def summary(app: App, last: int, format_: str, output: Path | None) -> None:
-    """Show totals per type from the newest word on each host, and the trend over the kept reports."""
-    found = _standing(app, last=last)
-    rows = [_totals(found, type_) for type_ in sorted(found.reports)]
-    if format_ != "table":
+def summary(app: App, /, by: str | None, type_: str | None, last: int, **given: Any) -> None:
+    """Show totals from the newest word on each host, by type with a trend, or by groups of hosts."""
+    found = _standing(app, type_=type_, known=True)
+    if by is not None:
+        _show_groups(app, by, found, given)
+        return
+    from fleetctl.compliance.summary import totals, trends  # noqa: PLC0415
+
+    kept = trends(app.fleet().reports_folder("compliance"), last=last)
+    rows = [totals(found, name, kept[name]) for name in sorted(kept) if type_ in {None, name}]
+    if given["format_"] != "table":
         columns = (
             "ComplianceType",
             "Hosts",
@@ -71,7 +89,7 @@ def summary(app: App, last: int, format_: str, output: Path | None) -> None:
             "Findings",
             "CapturedTime",
         )
-        _write(rows, columns, format_, output)
+        _write(rows, columns, given["format_"], given["output"])
         return
     from fleetctl.cli.table import print_table  # noqa: PLC0415
 
@@ -94,7 +112,43 @@ def summary(app: App, last: int, format_: str, output: Path | None) -> None:
         )
         for row in rows
     ]
-    print_table(header, shown, output=output)
+    print_table(header, shown, output=given["output"])
+
+
+def _show_groups(app: App, by: str, found: Standing, given: Mapping[str, Any]) -> None:
+    fleet = app.fleet()
+    types = sorted({kind for kind, _ in found.resources})
+    rows = [row for kind in types for row in fleet.compliance_groups(by, found, type_=kind)]
+    if given["format_"] != "table":
+        columns = tuple(dict.fromkeys(name for row in rows for name in row))
+        _write(rows, columns, given["format_"], given["output"])
+        return
+    from fleetctl.cli.table import print_table  # noqa: PLC0415
+
+    header = (
+        "TYPE",
+        by.upper(),
+        "HOSTS",
+        "COMPLIANT",
+        "NOT COMPLIANT",
+        "UNKNOWN",
+        "NOT JUDGED",
+        "MISSING",
+        "FAILED",
+        "REBOOT",
+    )
+    states = ("Missing", "Failed", "InstalledPendingReboot")
+    shown = [
+        (
+            row["ComplianceType"],
+            row["Group"] or "(none)",
+            str(row["Hosts"] + row["NotJudged"]),
+            *(str(row[name]) for name in ("Compliant", "NonCompliant", "Unknown", "NotJudged")),
+            *(str(row.get(f"InstancesWith{state}Patches", "-")) for state in states),
+        )
+        for row in rows
+    ]
+    print_table(header, shown, output=given["output"])
 
 
 @compliance.command("list", cls=FleetCommand)
@@ -112,29 +166,27 @@ def summary(app: App, last: int, format_: str, output: Path | None) -> None:
     help="Only these; may be repeated.",
 )
 @click.option("--host", multiple=True, metavar="NAME", help="Only this host; may be repeated.")
-@click.option("--last", type=click.IntRange(min=1), default=90, show_default=True, help="Reports to look at.")
 @output_options("table", "json", "jsonl", "yaml", "csv")
 @pass_app
 def list_(app: App, /, format_: str, output: Path | None, **given: Any) -> None:
     """List compliance items by the newest word on each host."""
-    found = _standing(app, last=given["last"])
+    found = _standing(app, type_=given["type_"], known=not given["host"])
     items = [item for key in sorted(found.items) for item in found.items[key] if _wanted(item, given)]
     _show_items(items, format_, output)
 
 
 @compliance.command(cls=FleetCommand)
 @click.argument("host", shell_complete=complete.targets)
-@click.option("--last", type=click.IntRange(min=1), default=90, show_default=True, help="Reports to look at.")
 @output_options("table", "json", "jsonl", "yaml", "csv")
 @pass_app
-def show(app: App, host: str, last: int, format_: str, output: Path | None) -> None:
+def show(app: App, host: str, format_: str, output: Path | None) -> None:
     """Show all that is known about the compliance of HOST."""
     from fleetctl.spec.suggest import did_you_mean  # noqa: PLC0415
 
-    found = _standing(app, last=last)
-    mine = sorted(type_ for type_, name in found.resources if name == host)
+    found = _standing(app, host=host)
+    mine = sorted(type_ for type_, _ in found.resources)
     if not mine:
-        known = {name for _, name in found.resources}
+        known = {name for _, name in _standing(app).resources}
         raise NotFoundError(
             f"nothing is known about the compliance of '{host}'", hint=did_you_mean(host, sorted(known))
         )
@@ -179,7 +231,8 @@ def put(app: App, host: str, file: Path, type_: str, upload_type: str) -> None:
     text = decode_text(sys.stdin.buffer.read(), file="stdin") if stdin else read_text(file)
     items = read_items(text, file="stdin" if stdin else str(file))
     given = Given(host=name, type=type_, items=items, partial=upload_type.upper() == "PARTIAL")
-    report = put_report(given, _standing(app, last=None), run_id=new_run_id(datetime.now(UTC)))
+    before = _standing(app, type_=type_, host=name)
+    report = put_report(given, before, run_id=new_run_id(datetime.now(UTC)))
     if report is None:
         app.note(f"{name}: the same {type_} items as before; nothing was written")
         return
@@ -194,39 +247,31 @@ def _one_host(app: App, host: str) -> tuple[str]:
     return (names[0],)
 
 
-def _standing(app: App, *, last: int | None) -> Standing:
-    from fleetctl.compliance.history import kept_reports, standing  # noqa: PLC0415
+def _standing(
+    app: App, *, type_: str | None = None, host: str | None = None, known: bool = False
+) -> Standing:
+    """Return the newest word on each host.
 
-    damaged: list[Path] = []
-    found = standing(kept_reports(app.fleet().reports_folder("compliance"), last=last, damaged=damaged))
-    for path in damaged:
+    Args:
+        app: the shared flags.
+        type_: only of this type of compliance.
+        host: only on this one.
+        known: leave out hosts that the inventory does not know any more, and say so.
+    """
+    fleet = app.fleet()
+    found = fleet.compliance_standing(type_=type_, host=host)
+    for path in found.damaged:
         app.note(f"warning: {path} is damaged and was left out")
+    if known and found.resources:
+        hosts = fleet.inventory.hosts
+        gone = {name for _, name in found.resources if name not in hosts}
+        if gone:
+            from fleetctl.hosts import fold  # noqa: PLC0415
+
+            app.note(f"left out, the inventory does not know them: {fold(sorted(gone))}")
+        found.resources = {key: told for key, told in found.resources.items() if key[1] not in gone}
+        found.items = {key: items for key, items in found.items.items() if key[1] not in gone}
     return found
-
-
-def _totals(found: Standing, type_: str) -> dict[str, Any]:
-    hosts = [host for (kind, _), host in found.resources.items() if kind == type_]
-    seen = [host["Status"] for host in hosts]
-    reports = found.reports[type_]
-    return {
-        "ComplianceType": type_,
-        "Hosts": len(hosts),
-        "Compliant": seen.count("COMPLIANT"),
-        "NonCompliant": seen.count("NON_COMPLIANT"),
-        "Unknown": seen.count("UNKNOWN"),
-        "Findings": sum(host["NonCompliantSummary"]["NonCompliantCount"] for host in hosts),
-        "CapturedTime": reports[-1]["CapturedTime"],
-        "Trend": [
-            {
-                "CommandId": report["CommandId"],
-                "CapturedTime": report["CapturedTime"],
-                "Compliant": report["Summary"]["CompliantSummary"]["CompliantCount"],
-                "NonCompliant": report["Summary"]["NonCompliantSummary"]["NonCompliantCount"],
-                "Unscanned": report["Summary"]["UnscannedSummary"]["UnscannedCount"],
-            }
-            for report in reports
-        ],
-    }
 
 
 def _wanted(item: Mapping[str, Any], given: Mapping[str, Any]) -> bool:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from fleetctl.cli.app import App, FleetCommand, pass_app
 from fleetctl.cli.options import output_options
 from fleetctl.errors import NotFoundError, UsageError
+
+if TYPE_CHECKING:
+    from fleetctl.compliance.index import Kept
 
 __all__ = ["report"]
 
@@ -50,10 +53,14 @@ def report(app: App, run: str, type_: str | None, format_: str, output: Path | N
 
 def _find(app: App, folder: Path, *, run: str, type_: str | None) -> Mapping[str, Any]:
     """Return the report that is meant; whole ids before parts of one."""
-    from fleetctl.compliance.history import kept_reports  # noqa: PLC0415
+    from fleetctl.compliance.history import kept_reports, read_report  # noqa: PLC0415
 
     damaged: list[Path] = []
-    kept = [old for old in kept_reports(folder, damaged=damaged) if type_ in {None, old["ComplianceType"]}]
+    # A run that was carried on with has several reports; the newest counts.
+    newest: dict[str, Kept] = {}
+    for old in kept_reports(folder, type_=type_, damaged=damaged):
+        newest.setdefault(old.run_id, old)
+    kept = list(newest.values())
     for path in damaged:
         app.note(f"warning: {path} is damaged and was left out")
     if not kept:
@@ -63,15 +70,11 @@ def _find(app: App, folder: Path, *, run: str, type_: str | None) -> Mapping[str
             hint="make one with: fleetctl patch scan TARGETS, or: fleetctl compliance check TARGETS",
         )
     if run == "last":
-        return kept[0]
-    fitting = [old for old in kept if run == old["CommandId"]] or [
-        old for old in kept if run in old["CommandId"]
-    ]
+        return read_report(kept[0].path)
+    fitting = [old for old in kept if run == old.run_id] or [old for old in kept if run in old.run_id]
     if not fitting:
-        raise NotFoundError(
-            f"no compliance report of a run '{run}'", hint=f"the newest: {kept[0]['CommandId']}"
-        )
+        raise NotFoundError(f"no compliance report of a run '{run}'", hint=f"the newest: {kept[0].run_id}")
     if len(fitting) > 1:
-        names = ", ".join(old["CommandId"] for old in fitting[:5])
+        names = ", ".join(old.run_id for old in fitting[:5])
         raise UsageError(f"'{run}' fits {len(fitting)} reports", hint=f"write more of it: {names}")
-    return fitting[0]
+    return read_report(fitting[0].path)

@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from fleetctl.compliance.index import ReportIndex
 from fleetctl.compliance.model import (
     ComplianceItem,
     ComplianceReport,
@@ -97,6 +98,8 @@ def keep(report: dict[str, Any], folder: Path) -> Path:
                 path = folder / f"{report['CommandId']}.resumed-{number}.json"
     except OSError as exc:
         raise StateFolderError(f"{path} cannot be written: {exc.strerror}") from exc
+    with suppress(StateFolderError):  # whoever asks next finds the report all the same
+        ReportIndex(folder).add(path, report)
     return path
 
 

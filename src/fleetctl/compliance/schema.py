@@ -5,92 +5,102 @@ from __future__ import annotations
 from typing import Any
 
 from fleetctl.compliance.model import ComplianceStatus, Severity
+from fleetctl.compliance.summary import GROUP_COUNTERS
 from fleetctl.model import Status
+from fleetctl.report.shape import COUNT, TEXT, TEXTS, TIME, Shape, listed, published, record, table_of, told
 
-__all__ = ["report_schema"]
-
-_COUNT = {"type": "integer", "minimum": 0}
-_TEXT = {"type": "string"}
-_TEXTS = {"type": "array", "items": _TEXT}
-_TIME = {"type": "string", "format": "date-time"}
+__all__ = ["items_schema", "report_schema", "summary_schema"]
 
 
-def report_schema() -> dict[str, Any]:
+def report_schema() -> Shape:
     """Return the JSON Schema (draft 2020-12) of `reports/compliance/*.json`."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "fleetctl compliance report",
-        **_object(
-            {
-                "SchemaVersion": {"const": "1.0"},
-                "ComplianceType": {"$ref": "#/$defs/type"},
-                "CommandId": {**_TEXT, "description": "the run; its raw output lies under runs/"},
-                "CapturedTime": _TIME,
-                "ResourceCount": {**_COUNT, "description": "hosts, whether or not they could be judged"},
-                "Summary": _object(
-                    {
-                        "ComplianceType": {"$ref": "#/$defs/type"},
-                        "CompliantSummary": {"$ref": "#/$defs/compliant"},
-                        "NonCompliantSummary": {"$ref": "#/$defs/nonCompliant"},
-                        "UnscannedSummary": _object(
-                            {
-                                "UnscannedCount": _COUNT,
-                                "Reasons": {"type": "object", "additionalProperties": _COUNT},
-                            }
-                        ),
-                    },
-                    optional={
-                        "UnknownCount": {
-                            **_COUNT,
-                            "description": "hosts of which something could not be judged, and nothing is known to be wrong",
-                        }
-                    },
-                ),
-                "ResourceSummaries": {"type": "array", "items": {"$ref": "#/$defs/resource"}},
-                "ComplianceItems": {"type": "array", "items": {"$ref": "#/$defs/item"}},
-                "Unscanned": {"type": "array", "items": {"$ref": "#/$defs/unscanned"}},
-            }
-        ),
-        "$defs": _definitions(),
-    }
+    undecided = told(COUNT, "hosts of which something could not be judged, and nothing is known to be wrong")
+    unscanned = record({"UnscannedCount": COUNT, "Reasons": table_of(COUNT)})
+    whole = record(
+        {
+            "SchemaVersion": {"const": "1.0"},
+            "ComplianceType": _ref("type"),
+            "CommandId": told(TEXT, "the run; its raw output lies under runs/"),
+            "CapturedTime": TIME,
+            "ResourceCount": told(COUNT, "hosts, whether or not they could be judged"),
+            "Summary": record(
+                {
+                    "ComplianceType": _ref("type"),
+                    "CompliantSummary": _ref("compliant"),
+                    "NonCompliantSummary": _ref("nonCompliant"),
+                    "UnscannedSummary": unscanned,
+                },
+                UnknownCount=undecided,
+            ),
+            "ResourceSummaries": listed(_ref("resource")),
+            "ComplianceItems": listed(_ref("item")),
+            "Unscanned": listed(_ref("unscanned")),
+        }
+    )
+    return published("compliance report", {**whole, "$defs": _definitions()})
 
 
-def _object(properties: dict[str, Any], *, optional: dict[str, Any] | None = None) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "required": list(properties),
-        "properties": {**properties, **(optional or {})},
-        "additionalProperties": False,
+def items_schema() -> Shape:
+    """Return the JSON Schema of `compliance list` and `compliance show`."""
+    return published("compliance items", {**listed(_ref("item")), "$defs": _definitions()})
+
+
+def summary_schema() -> Shape:
+    """Return the JSON Schema of `compliance summary`: by type, or with `--by` by groups of hosts."""
+    counts = dict.fromkeys(("Hosts", "Compliant", "NonCompliant", "Unknown", "Findings"), COUNT)
+    moment = {
+        "CommandId": TEXT,
+        "CapturedTime": TIME,
+        **dict.fromkeys(("Compliant", "NonCompliant", "Unscanned"), COUNT),
     }
+    by_type = record(
+        {"ComplianceType": TEXT, **counts, "CapturedTime": TIME, "Trend": listed(record(moment))}
+    )
+    by_group = record(
+        {
+            "ComplianceType": TEXT,
+            "GroupBy": TEXT,
+            "Group": told(TEXT, "empty: hosts without one"),
+            **counts,
+            "NotJudged": told(COUNT, "hosts of the inventory without any verdict of the type"),
+        },
+        Instances=told(COUNT, "SSM: DescribePatchGroupState, as the other counters of hosts"),
+        **dict.fromkeys(GROUP_COUNTERS, COUNT),
+    )
+    return published("compliance in numbers", listed({"anyOf": [by_type, by_group]}))
+
+
+def _ref(name: str) -> Shape:
+    return {"$ref": f"#/$defs/{name}"}
 
 
 def _definitions() -> dict[str, Any]:
-    severities = _object({f"{severity.value.capitalize()}Count": _COUNT for severity in Severity})
+    severities = record({f"{severity.value.capitalize()}Count": COUNT for severity in Severity})
     head = {
         "ComplianceType": {"$ref": "#/$defs/type"},
         "ResourceType": {"const": "ManagedInstance"},
-        "ResourceId": {**_TEXT, "minLength": 1, "description": "the host's name"},
+        "ResourceId": {**TEXT, "minLength": 1, "description": "the host's name"},
         "Status": {"enum": [status.value for status in ComplianceStatus]},
     }
     return {
         "type": {"type": "string", "pattern": "^(Association|Patch|Custom:.+)$"},
         "severity": {"enum": [severity.value for severity in Severity]},
-        "execution": _object(
-            {"ExecutionTime": _TIME, "ExecutionId": _TEXT, "ExecutionType": {"enum": ["Command", "Put"]}}
+        "execution": record(
+            {"ExecutionTime": TIME, "ExecutionId": TEXT, "ExecutionType": {"enum": ["Command", "Put"]}}
         ),
-        "compliant": _object({"CompliantCount": _COUNT, "SeveritySummary": severities}),
-        "nonCompliant": _object({"NonCompliantCount": _COUNT, "SeveritySummary": severities}),
-        "item": _object(
+        "compliant": record({"CompliantCount": COUNT, "SeveritySummary": severities}),
+        "nonCompliant": record({"NonCompliantCount": COUNT, "SeveritySummary": severities}),
+        "item": record(
             {
                 **head,
-                "Id": _TEXT,
-                "Title": {**_TEXT, "maxLength": 500},
+                "Id": TEXT,
+                "Title": {**TEXT, "maxLength": 500},
                 "Severity": {"$ref": "#/$defs/severity"},
                 "ExecutionSummary": {"$ref": "#/$defs/execution"},
                 "Details": {"type": "object", "properties": {**_patch_details(), **_policy_details()}},
             }
         ),
-        "resource": _object(
+        "resource": record(
             {
                 **head,
                 "OverallSeverity": {"$ref": "#/$defs/severity"},
@@ -98,27 +108,26 @@ def _definitions() -> dict[str, Any]:
                 "CompliantSummary": {"$ref": "#/$defs/compliant"},
                 "NonCompliantSummary": {"$ref": "#/$defs/nonCompliant"},
             },
-            optional={
-                "PatchSummary": {"$ref": "#/$defs/patchSummary"},
-                "Platform": {"type": "object", "additionalProperties": _TEXT},
-                "WaivedCount": _COUNT,
-                "UnknownCount": {**_COUNT, "description": "items that could not be judged"},
-                "ContentHash": {**_TEXT, "description": "of what was put; the same again changes nothing"},
-                "Warnings": _TEXTS,
-                "Unseen": {
-                    **_TEXTS,
-                    "description": "what the scan could not see, for lack of rights or of a tool",
-                },
+            PatchSummary={"$ref": "#/$defs/patchSummary"},
+            Platform={"type": "object", "additionalProperties": TEXT},
+            WaivedCount=COUNT,
+            UnknownCount={**COUNT, "description": "items that could not be judged"},
+            ContentHash={**TEXT, "description": "of what was put; the same again changes nothing"},
+            Warnings=TEXTS,
+            Unseen={
+                **TEXTS,
+                "description": "what the scan could not see, for lack of rights or of a tool",
             },
         ),
-        "unscanned": _object(
+        "unscanned": record(
             {
-                "ResourceId": _TEXT,
+                "ResourceId": TEXT,
                 "Status": {"enum": [status.value for status in Status]},
-                "StatusDetails": _TEXT,
-                "Reason": _TEXT,
+                "StatusDetails": TEXT,
+                "Reason": TEXT,
             },
-            optional={"Message": _TEXT, "Hint": _TEXT},
+            Message=TEXT,
+            Hint=TEXT,
         ),
         "patchSummary": _patch_summary(),
     }
@@ -127,36 +136,36 @@ def _definitions() -> dict[str, Any]:
 def _patch_details() -> dict[str, Any]:
     """Return the fields of `Details` where the type is Patch; see docs/reference/patch-states.md."""
     return {
-        "PatchState": _TEXT,
-        "PatchSeverity": {**_TEXT, "description": "the vendor's own word"},
-        "Classification": _TEXT,
-        "InstalledVersion": _TEXT,
-        "CandidateVersion": {**_TEXT, "description": "the version that the baseline asks for"},
-        "ManagerCandidate": {**_TEXT, "description": "what the package manager itself would install"},
-        "Origin": _TEXT,
-        "CVEIds": _TEXTS,
-        "AdvisoryIds": _TEXTS,
-        "Held": {**_TEXT, "description": "what keeps it back on the host: hold, pin, phased, ..."},
-        "InstalledTime": _TIME,
-        "PatchBaselineId": _TEXT,
+        "PatchState": TEXT,
+        "PatchSeverity": {**TEXT, "description": "the vendor's own word"},
+        "Classification": TEXT,
+        "InstalledVersion": TEXT,
+        "CandidateVersion": {**TEXT, "description": "the version that the baseline asks for"},
+        "ManagerCandidate": {**TEXT, "description": "what the package manager itself would install"},
+        "Origin": TEXT,
+        "CVEIds": TEXTS,
+        "AdvisoryIds": TEXTS,
+        "Held": {**TEXT, "description": "what keeps it back on the host: hold, pin, phased, ..."},
+        "InstalledTime": TIME,
+        "PatchBaselineId": TEXT,
         "DeploymentStatus": {
             "enum": ["APPROVED", "PENDING_APPROVAL", "EXPLICIT_APPROVED", "EXPLICIT_REJECTED"]
         },
-        "Note": _TEXT,
+        "Note": TEXT,
     }
 
 
 def _policy_details() -> dict[str, Any]:
     """Return the fields of `Details` where the type is Custom:policy; see docs/reference/compliance.md."""
-    waiver = _object({"Owner": _TEXT, "Reason": _TEXT, "Expires": {"type": "string", "format": "date"}})
+    waiver = record({"Owner": TEXT, "Reason": TEXT, "Expires": {"type": "string", "format": "date"}})
     return {
-        "PolicyName": _TEXT,
-        "CheckId": _TEXT,
-        "Finding": {**_TEXT, "description": "expected X, found Y; or why it could not be judged"},
-        "Why": _TEXT,
-        "Remedy": _TEXT,
-        "References": {"type": "object", "additionalProperties": _TEXT},
-        "Source": {**_TEXT, "description": "FILE:LINE of the check"},
+        "PolicyName": TEXT,
+        "CheckId": TEXT,
+        "Finding": {**TEXT, "description": "expected X, found Y; or why it could not be judged"},
+        "Why": TEXT,
+        "Remedy": TEXT,
+        "References": {"type": "object", "additionalProperties": TEXT},
+        "Source": {**TEXT, "description": "FILE:LINE of the check"},
         "Waiver": {**waiver, "description": "in force"},
         "ExpiredWaiver": {**waiver, "description": "no longer in force: it counts as none"},
     }
@@ -177,23 +186,24 @@ def _patch_summary() -> dict[str, Any]:
         "SecurityNonCompliant",
         "OtherNonCompliant",
     )
-    return _object(
+    return record(
         {
-            "BaselineId": _TEXT,
-            "OperatingSystem": _TEXT,
+            "BaselineId": TEXT,
+            "OperatingSystem": TEXT,
             "Operation": {"enum": ["Scan", "Install"]},
-            "OperationStartTime": _TIME,
-            "OperationEndTime": _TIME,
-            **{f"{state}Count": _COUNT for state in states},
+            "OperationStartTime": TIME,
+            "OperationEndTime": TIME,
+            **{f"{state}Count": COUNT for state in states},
             "OtherUpdateCount": {
-                **_COUNT,
+                **COUNT,
                 "description": "newer versions that the baseline does not ask for",
             },
             "RebootRequired": {"type": ["boolean", "null"], "description": "null: it could not be told"},
-            "RebootReasons": _TEXTS,
-            "HeldPackages": _TEXTS,
-            "ServicesToRestart": _TEXTS,
+            "RebootReasons": TEXTS,
+            "HeldPackages": TEXTS,
+            "ServicesToRestart": TEXTS,
             "MetadataAgeSeconds": {"type": ["integer", "null"], "minimum": 0},
         },
-        optional={"PatchGroup": _TEXT, "MetadataTime": _TIME},
+        PatchGroup=TEXT,
+        MetadataTime=TIME,
     )

@@ -10,8 +10,10 @@ from fleetctl.fleet.run import RunCalls
 from fleetctl.model import Host
 
 if TYPE_CHECKING:
+    from fleetctl.compliance.history import Standing
     from fleetctl.compliance.policy_report import Checked
     from fleetctl.compliance.policy_task import PolicyTask
+    from fleetctl.compliance.summary import Groups
     from fleetctl.engine.order import RunResult
     from fleetctl.errors import SelectorError
 
@@ -66,6 +68,57 @@ class ComplianceCalls(RunCalls):
         from fleetctl.compliance.policy_report import conclude_check  # noqa: PLC0415
 
         return conclude_check(run, self.reports_folder("compliance"))
+
+    def compliance_standing(self, *, type_: str | None = None, host: str | None = None) -> Standing:
+        """Return the newest verdict about each host, of all that is kept.
+
+        Args:
+            type_: only of this type.
+            host: only about this one.
+        """
+        from fleetctl.compliance.history import standing  # noqa: PLC0415
+
+        return standing(self.reports_folder("compliance"), type_=type_, host=host)
+
+    def compliance_groups(self, by: str, found: Standing, *, type_: str = "Patch") -> list[dict[str, Any]]:
+        """Return how hosts stand, group by group (SSM: DescribePatchGroupState).
+
+        Args:
+            by: `patch-group`, `baseline`, `os`, `zone`, `group` or `tag:KEY`.
+            found: the newest verdict about each host.
+            type_: of compliance.
+
+        Raises:
+            UsageError: there is no such way to group hosts.
+        """
+        from fleetctl.compliance.summary import groups_of  # noqa: PLC0415
+
+        return groups_of(found, type_, self.inventory.hosts, by=by, groups=self._groups(by))
+
+    def _groups(self, by: str) -> Groups:
+        from fleetctl.patch.choose import patch_group_of  # noqa: PLC0415
+
+        hosts = self.inventory.hosts
+
+        def one(text: str | None) -> tuple[str, ...]:
+            return (text,) if text else ()
+
+        known: dict[str, Groups] = {
+            "patch-group": lambda host, _: one(patch_group_of(hosts[host])),
+            "zone": lambda host, _: one(hosts[host].zone),
+            "group": lambda host, _: hosts[host].groups,
+            "os": lambda host, told: one(
+                told.get("Platform", {}).get("PlatformName") or hosts[host].platform
+            ),
+            "baseline": lambda _, told: one(told.get("PatchSummary", {}).get("BaselineId")),
+        }
+        if by.startswith("tag:") and (tag := by.removeprefix("tag:")):
+            return lambda host, _: one(hosts[host].tags.get(tag))
+        if by not in known:
+            raise UsageError(
+                f"hosts cannot be grouped by '{by}'", hint=f"one of {', '.join(known)}, or tag:KEY"
+            )
+        return known[by]
 
     def _policy_task(
         self,

@@ -30,7 +30,7 @@ class Fleet(PatchCalls, InventoryCalls, ComplianceCalls):
     | Run Command (`run.py`) | `run`, `carry_out`, `fan_out`, `proceed` |
     | Patch Manager (`patch.py`) | `patch_scan`, `patch_plan`, `patch_install`, `planned_hosts`, `scan_task`, `conclude_scan` |
     | Inventory (`inventory.py`) | `collect_inventory`, `inventory_of`, `inventory_history`, `inventory_store`, `runs_on` |
-    | Compliance (`compliance.py`) | `check_policies`, `conclude_check` |
+    | Compliance (`compliance.py`) | `check_policies`, `compliance_standing`, `compliance_groups`, `conclude_check` |
     | any of them (here) | `conclude`, `lacks_verdict` |
 
     Calls block until the hosts are done, but for those that are coroutines. What becomes of a host is an outcome, never an exception.

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import jsonschema
 import pytest
 
-from fleetctl.compliance.history import kept_reports, standing, trend
+from fleetctl.compliance.history import Standing, read_report, standing, trend
 from fleetctl.compliance.put import Given, put_report, read_items
 from fleetctl.compliance.report import keep, report_json, schema
 from fleetctl.errors import ProblemsError
@@ -20,13 +20,13 @@ def items(*told):
 
 def test_items_replace_all_or_some_and_the_same_again_changes_nothing(tmp_path):
     def give(run_id, *told, partial=False):
-        before = standing(kept_reports(tmp_path))
+        before = standing(tmp_path)
         given = Given(host="a", type="Custom:X", items=items(*told), partial=partial)
         report = put_report(given, before, run_id=run_id, now=NOW)
         if report is not None:
             jsonschema.validate(report_json(report), schema(), jsonschema.Draft202012Validator)
             keep(report_json(report), tmp_path)
-        found = standing(kept_reports(tmp_path))
+        found = standing(tmp_path)
         return {i["Id"]: i["Status"] for i in found.items["Custom:X", "a"]} if report else None
 
     bad, good = "NON_COMPLIANT", "COMPLIANT"
@@ -35,7 +35,7 @@ def test_items_replace_all_or_some_and_the_same_again_changes_nothing(tmp_path):
     assert give("r3", ("one", good), partial=True) == {"one": good, "two": good}
     assert give("r4", ("one", good), partial=True) is None
     assert give("r5", ("three", bad)) == {"three": bad}
-    assert len(list(tmp_path.iterdir())) == 3
+    assert len(list(tmp_path.glob("*.json"))) == 3
 
 
 @pytest.mark.parametrize(
@@ -61,15 +61,14 @@ def test_the_newest_word_on_a_host_counts_and_a_damaged_report_hides_no_other(tm
         ("r3", "a", "COMPLIANT"),
     ):
         given = Given(host=host, type="Custom:X", items=items(("one", status)))
-        keep(report_json(put_report(given, standing(()), run_id=run_id, now=NOW)), tmp_path)
+        keep(report_json(put_report(given, Standing(), run_id=run_id, now=NOW)), tmp_path)
     (tmp_path / "r4.json").write_text("{")
     (tmp_path / "r5.json").write_text("[]")
-    damaged = []
-    found = standing(kept_reports(tmp_path, damaged=damaged))
+    found = standing(tmp_path)
     assert {key: host["Status"] for key, host in found.resources.items()} == {
         ("Custom:X", "a"): "COMPLIANT",
         ("Custom:X", "b"): "COMPLIANT",
     }
-    assert [path.name for path in damaged] == ["r5.json", "r4.json"]
-    newest = found.reports["Custom:X"][-1]
+    assert [path.name for path in found.damaged] == ["r4.json", "r5.json"]
+    newest = read_report(tmp_path / "r3.json")
     assert [report["CommandId"] for report in trend(tmp_path, newest)] == ["r1", "r2", "r3"]
