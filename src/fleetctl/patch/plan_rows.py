@@ -84,7 +84,7 @@ def change_row(share: HostPlan, change: Change) -> tuple[str, ...]:
     why = (
         "comes along"
         if patch is None
-        else few((*patch.cves, *patch.advisories), "security fix" if patch.security else "-")
+        else _few((*patch.cves, *patch.advisories), "security fix" if patch.security else "-")
     )
     name = f"{change.name}.{change.arch}" if change.arch else change.name
     return change.kind, name, change.before or "-", change.after or "-", why
@@ -93,7 +93,7 @@ def change_row(share: HostPlan, change: Change) -> tuple[str, ...]:
 def left_rows(share: HostPlan) -> Iterator[tuple[str, ...]]:
     """Return the cells of `LEFT_OUT`."""
     for item in share.left_out:
-        yield item.name, item.version or "-", few(item.cves, "-"), item.why
+        yield item.name, item.version or "-", _few(item.cves, "-"), item.why
 
 
 def host_row(share: HostPlan) -> tuple[str, ...]:
@@ -105,7 +105,7 @@ def host_row(share: HostPlan) -> tuple[str, ...]:
         tell_bytes(share.download),
         tell_bytes(share.disk),
         _reboot(share),
-        few(share.services, "-"),
+        _few(share.services, "-"),
         f"{share.baseline}{digest}",
     )
 
@@ -118,7 +118,7 @@ def _reboot(share: HostPlan) -> str:
     return "yes" if share.reboot_expected else "told after it"
 
 
-def few(names: Sequence[str], none: str) -> str:
+def _few(names: Sequence[str], none: str) -> str:
     """Return the first few of many."""
     more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
     return f"{' '.join(names[:_MOST])}{more}" or none
