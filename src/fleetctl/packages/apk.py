@@ -56,18 +56,10 @@ class Apk(ApkChanger):
         rows, unread = read_installed(sections["apk-installed"].text)
         lists = read_lists(sections)
         told, odd = read_updates(sections["apk-updates"].lines)
-        latest = dict(told)
-        updates = tuple(
-            update_of(row, lists, latest[key])
-            for row in rows
-            if (key := f"{row.name}-{row.version}") in latest
-        )
+        latest, named = dict(told), {f"{row.name}-{row.version}": row for row in rows}
+        updates = tuple(update_of(row, lists, latest[key]) for key, row in named.items() if key in latest)
         errors = list(dict.fromkeys(_errors(sections, lists, rows)))
-        lost = [
-            f"{key} to {version}"
-            for key, version in told
-            if key not in {f"{r.name}-{r.version}" for r in rows}
-        ]
+        lost = [f"{key} to {version}" for key, version in told if key not in named]
         if lost and not errors:
             errors = [f"apk tells of updates of what is not in its list of installed packages: {_few(lost)}"]
         installed = tuple(installed_of(row, lists) for row in rows)

@@ -24,7 +24,6 @@ __all__ = [
     "read_world",
 ]
 
-_FIELD: Final = re.compile(r"([A-Za-z]):(.*)")
 # apk-world(5): what a package's name is followed by. Older versions write the tag last, newer ones first.
 _WORLD: Final = re.compile(
     r"(?P<not>!?)(?P<name>[^@!<>=~\s]+)(?:@(?P<tag>[^<>=~\s]+))?(?:(?P<operator>[<>=~]+)(?P<version>[^@\s]+))?(?:@(?P<late>\S+))?"
@@ -137,12 +136,14 @@ def read_policy(lines: Iterable[str]) -> dict[str, dict[str, list[tuple[str, str
     versions: dict[str, list[tuple[str, str]]] = {}
     places: list[tuple[str, str]] = []
     for line in lines:
-        if name := _NAME.fullmatch(line):
-            versions = found.setdefault(name[1], {})
+        if line.startswith("    "):
+            place = _PLACE.fullmatch(line)
+            if place and not place[2].endswith("/db/installed"):
+                places.append((place[1] or "", place[2]))
         elif version := _VERSION.fullmatch(line):
             places = versions.setdefault(version[1], [])
-        elif (place := _PLACE.fullmatch(line)) and not place[2].endswith("/db/installed"):
-            places.append((place[1] or "", place[2]))
+        elif name := _NAME.fullmatch(line):
+            versions = found.setdefault(name[1], {})
     return found
 
 
@@ -175,7 +176,7 @@ def lists_time(lines: Iterable[str], repositories: Sequence[str], arch: str) -> 
 def _entries(text: str) -> Iterator[dict[str, str]]:
     """Read paragraphs of `X:value`."""
     for block in re.split(r"\n\s*\n", text):
-        fields = {m[1]: m[2] for line in block.splitlines() if (m := _FIELD.fullmatch(line))}
+        fields = {line[0]: line[2:] for line in block.splitlines() if line[1:2] == ":"}
         if fields:
             yield fields
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -51,9 +52,10 @@ class ApkLists(NamedTuple):
     def newer(self, row: ApkRow, latest: str) -> tuple[AvailableVersion, ...]:
         """Return every version that is newer and may be had with the package's tag, the newest first."""
         known = self.policy.get(row.name, {})
-        allowed = {latest, *(v for v, places in known.items() if {tag for tag, _ in places} & {"", row.tag})}
+        others = {v for v, places in known.items() if {tag for tag, _ in places} & {"", row.tag}}
         here = apk_version_key(row.version)
-        newer = sorted((v for v in allowed if apk_version_key(v) > here), key=apk_version_key, reverse=True)
+        between = [v for v in others - {latest, row.version} if apk_version_key(v) > here]
+        newer = sorted((latest, *between), key=apk_version_key, reverse=True) if between else [latest]
         return tuple(self.version(row.name, version) for version in newer)
 
 
@@ -78,6 +80,7 @@ def read_lists(sections: Sections) -> ApkLists:
     )
 
 
+@lru_cache(maxsize=256)  # many packages, few repositories
 def _origin(tag: str, url: str) -> Origin:
     """Name a repository by its address: `https://HOST/alpine/v3.22/main`."""
     parts = url.rstrip("/").split("/")
