@@ -33,8 +33,13 @@ def answer(**sections):
 
 @pytest.mark.parametrize("version", ["apk2", "apk3"])
 def test_real_answers_are_read(version):
-    found, _ = read_updates(said(version, "03-version-l").splitlines())
-    assert found == [("fl-app-1.0-r0", "1.1-r0"), ("fl-held-1.0-r0", "1.0-r1"), ("fl-lib-1.0-r0", "1.0-r1")]
+    for name in ("03-version-l", "04-version-v"):
+        found, _ = read_updates(said(version, name).splitlines())
+        assert found == [
+            ("fl-app-1.0-r0", "1.1-r0"),
+            ("fl-held-1.0-r0", "1.0-r1"),
+            ("fl-lib-1.0-r0", "1.0-r1"),
+        ]
     steps = [
         Change(kind="upgrade", name="fl-app", before="1.0-r0", after="1.1-r0"),
         Change(kind="upgrade", name="fl-lib", before="1.0-r0", after="1.0-r1"),
