@@ -55,7 +55,8 @@ def test_night_goes_from_non_compliant_to_compliant_with_a_reboot_and_a_second_o
         updates("arch"), "MISSING"
     )
     before, boot = listing(host), host.boot_id()
-    run("patch", "plan", "all", "--exclude-package", BROKEN, "-o", str(path), code=6)
+    planned = run("patch", "plan", "all", "--exclude-package", BROKEN, "-o", str(path), code=6)
+    assert "this is a partial upgrade" in planned.stderr
     assert changes(before, listing(host)) == {}
     share = json.loads(path.read_text())["Hosts"][0]
     assert {change["Name"] for change in share["Changes"]} == {*updates("arch"), "fl-newdep"} - {HELD, BROKEN}

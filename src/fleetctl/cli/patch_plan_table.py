@@ -54,3 +54,5 @@ def _show_troubles(plan: Plan) -> None:
         click.echo(f"{click.style('trouble', fg='red')}: {hosts}: {message}", err=True)
         if mend:
             click.echo(f"  {click.style('hint', fg='cyan')}: mend it there with: {mend}", err=True)
+    for note, hosts in alike(((note,), share.host) for share in plan.hosts for note in share.notes):
+        click.echo(f"{click.style('warning', fg='yellow')}: {hosts}: {note}", err=True)

@@ -76,6 +76,8 @@ def _tables(plan: Plan) -> Iterator[Table]:
     troubles += alike(((why, "-"), host) for host, why in plan.failed.items())
     if troubles:
         yield Table(title="In the way", header=("Trouble", "Mend it there with", "Hosts"), rows=troubles)
+    if notes := alike(((note,), share.host) for share in plan.hosts for note in share.notes):
+        yield Table(title="Before you install", header=("Mind", "Hosts"), rows=notes)
     changes = alike(
         (change_row(share, change), share.host)
         for share in plan.hosts

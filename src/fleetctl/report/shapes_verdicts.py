@@ -206,6 +206,7 @@ def patch_plan() -> Shape:
         Services=TEXTS,
         RebootPending=FLAG,
         Troubles=listed(trouble),
+        Notes=TEXTS,
     )
     whole = record(
         {

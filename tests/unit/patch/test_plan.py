@@ -42,6 +42,7 @@ SHARE = HostPlan(
     reboot_pending=False,
     reboot_expected=True,
     troubles=(Trouble(kind=TroubleKind.GONE, message="gone", mend="apt-get update", packages=("fl-lib",)),),
+    notes=("a part of it only",),
 )
 PLAN = Plan(
     plan_id="20261123T204512.093-7f3a9c", made=NOW, selector="web", hosts=(SHARE,), failed={"db": "why"}

@@ -151,3 +151,8 @@ def test_what_is_in_the_way_comes_first_on_the_page():
     text = page(replace(PLAN, hosts=(HELD, replace(SHARE, troubles=(trouble,)))))
     assert text.index("apt-get clean") < text.index("What changes")
     assert text.index("<b>web-1</b>") < text.index("<b>web-2</b>")
+
+
+def test_what_a_person_should_mind_stands_before_what_changes():
+    text = page(replace(PLAN, hosts=(HELD, replace(SHARE, notes=("a part of it only",)))))
+    assert text.index("a part of it only") < text.index("What changes")

@@ -1,7 +1,8 @@
 # What pacman would change, and changing it. Packages come as arguments of pacman_targets: name=version.
 pacman_unfinished() {
     pacman_halves
-    [ -n "$(pacman_holder)" ] || [ ! -e "$pacman_db/db.lck" ] || printf 'stale=%s\n' "$pacman_db/db.lck"
+    pacman_lock | grep '^stale='
+    return 0
 }
 
 pacman_wanted() { pacman_targets printf '%s\n'; }

@@ -68,7 +68,8 @@ pacman_holder() {
 }
 
 pacman_lock() {
-    # Between the two looks it may have come and gone.
+    # It is there before anybody is looked for, and after: it may come and go meanwhile.
+    [ -e "$pacman_db/db.lck" ] || return 0
     pacman_held=$(pacman_holder)
     if [ -n "$pacman_held" ]; then
         printf 'holder=%s\n' "$pacman_held"
