@@ -10,6 +10,7 @@ import argparse
 import os
 import platform
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -94,6 +95,8 @@ def _start_ups(row: dict[str, list[Figures]]) -> None:
 
 def _about(rounds: int) -> dict[str, Any]:
     def version(*argv: str) -> str:
+        if not shutil.which(argv[0]):
+            return "not installed"
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
         return (done.stdout or done.stderr).partition("\n")[0].strip()
 

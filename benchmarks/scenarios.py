@@ -39,7 +39,7 @@ exec cat "$((${{3##*.}} % {variants}))"
 PACKAGES, VARIANTS = 2000, 20
 LISTS = """\
 operating_system: {system}
-approval_rules: [{{approve_after_days: 7, filters: {{PRODUCT: ["*"]}}}}]
+approval_rules: [{{approve_after_days: 0, filters: {{PRODUCT: ["*"]}}}}]
 approved_patches: [{approved}]
 rejected_patches: [{rejected}]
 """

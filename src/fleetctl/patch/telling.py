@@ -40,12 +40,12 @@ def tell_scan(report: Mapping[str, Any], *, history: Sequence[Mapping[str, Any]]
     """
     return Telling(
         data=report,
-        rows=list(_rows(report)),
+        rows=_rows(report),
         columns=COLUMNS,
-        cases=list(_cases(report)),
+        cases=_cases(report),
         title=f"fleetctl patch scan {report['CommandId']}",
         page=page_of(report, history=history),
-        findings=list(findings_of(report)),
+        findings=findings_of(report),
     )
 
 

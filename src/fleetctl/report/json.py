@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TextIO
 
 from fleetctl.report.protocol import StoredText, Telling
+from fleetctl.spec.pretty import is_row
 
 __all__ = ["Json", "encode"]
 
 
 class Json:
-    """The whole result as one JSON document, indented."""
+    """The whole result as one JSON document, rows one a line."""
 
     def write(self, telling: Telling, file: TextIO) -> None:
         """Write it."""
@@ -25,15 +26,15 @@ def encode(value: Any, *, indent: int | None = None, _depth: int = 0) -> Iterato
 
     Args:
         value: what `json.dumps` takes, and also `StoredText` (a string) and any iterable (an array).
-        indent: spaces per level; None writes one line.
+        indent: spaces per level, where a level has lines of its own; None writes one line.
     """
     if isinstance(value, StoredText):
         yield '"'
         for chunk in value.chunks():
             yield json.dumps(chunk, ensure_ascii=False)[1:-1]
         yield '"'
-    elif (text := _at_once(value, indent)) is not None:
-        yield text if indent is None else text.replace("\n", "\n" + " " * (indent * _depth))
+    elif (text := _at_once(value, indent, top=not _depth)) is not None:
+        yield text
     elif isinstance(value, Mapping):
         members = ((json.dumps(str(key), ensure_ascii=False) + ": ", item) for key, item in value.items())
         yield from _nest("{", "}", members, indent=indent, depth=_depth)
@@ -43,10 +44,12 @@ def encode(value: Any, *, indent: int | None = None, _depth: int = 0) -> Iterato
         raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
-def _at_once(value: Any, indent: int | None) -> str | None:
-    """Return JSON text made in one go, or None where something in it must be streamed."""
+def _at_once(value: Any, indent: int | None, *, top: bool) -> str | None:
+    """Return JSON text of what stands on one line, or None where it does not, or something in it must be streamed."""
+    if indent is not None and ((top and isinstance(value, dict) and value) or not is_row(value)):
+        return None
     try:
-        return json.dumps(value, ensure_ascii=False, indent=indent)
+        return json.dumps(value, ensure_ascii=False)
     except TypeError:
         return None
 

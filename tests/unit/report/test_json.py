@@ -24,7 +24,7 @@ JSON = st.recursive(
 @given(value=JSON)
 def test_pieces_add_up_to_what_json_dumps_writes(value: Any) -> None:
     assert "".join(encode(value)) == json.dumps(value, ensure_ascii=False)
-    assert "".join(encode(value, indent=1)) == json.dumps(value, ensure_ascii=False, indent=1)
+    assert json.loads("".join(encode(value, indent=1))) == value
 
 
 @given(data=st.binary(max_size=100), more=st.binary(max_size=100))
@@ -63,8 +63,8 @@ def test_iterators_stand_for_lists_and_are_never_held() -> None:
 
 def test_the_document_ends_with_a_newline() -> None:
     file = io.StringIO()
-    Json().write(Telling(data={"a": [1]}, rows=(), columns=()), file)
-    assert file.getvalue() == '{\n "a": [\n  1\n ]\n}\n'
+    Json().write(Telling(data={"a": [{"b": [1]}]}, rows=(), columns=()), file)
+    assert file.getvalue() == '{\n "a": [\n  {"b": [1]}\n ]\n}\n'
 
 
 @given(rows=st.lists(st.dictionaries(TEXT, JSON, max_size=3), max_size=3))
