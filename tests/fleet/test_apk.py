@@ -45,8 +45,15 @@ def simulate(machine: Machine, **wanted: str) -> Simulation:
     return Apk().parse_simulation(read_sections(told.stdout.encode(), told.stderr.encode()))
 
 
-def apply(machine: Machine, *, lock_seconds: int = 30, user: str = "root", **wanted: str) -> Applied:
-    script = Apk().apply_script(wishes(wanted), lock_seconds=lock_seconds)
+def apply(
+    machine: Machine,
+    *,
+    lock_seconds: int = 30,
+    user: str = "root",
+    removals: tuple[str, ...] = (),
+    **wanted: str,
+) -> Applied:
+    script = Apk().apply_script(wishes(wanted), lock_seconds=lock_seconds, removals=removals)
     told = machine.run("sh -s", user=user, stdin=script)
     return Apk().parse_application(read_sections(told.stdout.encode(), told.stderr.encode()))
 
@@ -176,6 +183,28 @@ def test_exactly_what_is_wanted_or_nothing(
         assert [trouble.kind for trouble in told.troubles] == [kind]
         assert says in told.troubles[0].message
     assert ((alpine.root / "lib/apk/db/installed").read_text(), world(alpine)) == (before, WORLD)
+
+
+def test_nothing_goes_that_was_not_told_before(alpine: Machine) -> None:
+    fault(alpine, "purge fl-same")
+    assert simulate(alpine, fl_app="1.1-r0").removals == ("fl-same",)
+    before = (alpine.root / "lib/apk/db/installed").read_text()
+    told = apply(alpine, fl_app="1.1-r0", removals=("fl-sam", "fl-same2"))
+    assert [(t.kind, t.packages) for t in told.troubles] == [(TroubleKind.DEPENDENCIES, ("fl-same",))]
+    assert (alpine.root / "lib/apk/db/installed").read_text() == before
+    told = apply(alpine, fl_app="1.1-r0", removals=("fl-lib", "fl-same"))
+    assert (told.ok, {(c.kind, c.name) for c in told.changes}) == (
+        True,
+        {("upgrade", "fl-app"), ("remove", "fl-same")},
+    )
+
+
+def test_nothing_goes_back_even_where_it_was_told(alpine: Machine) -> None:
+    fault(alpine, "back fl-same 0.9-r0")
+    before = (alpine.root / "lib/apk/db/installed").read_text()
+    told = apply(alpine, fl_app="1.1-r0", removals=("fl-same",))
+    assert [(t.kind, t.packages) for t in told.troubles] == [(TroubleKind.OTHER, ("fl-same",))]
+    assert (alpine.root / "lib/apk/db/installed").read_text() == before
 
 
 def test_who_holds_the_lock_is_waited_for_and_named(alpine: Machine) -> None:

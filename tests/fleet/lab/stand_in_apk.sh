@@ -1,7 +1,8 @@
 #!/bin/sh
 # Stands in for apk, which cannot be had here: it works on the same files, prints what a real apk-tools 2.14.9 printed, and knows no more than
 # the tests need. Its package list has only versions that are newer than, or the same as, what is installed.
-# /etc/apk/faults may have: `untrusted`, `no-list`, `gone`, `script NAME`, `full`, `slow SECONDS`, `beside NAME FILE`.
+# /etc/apk/faults may have: `untrusted`, `no-list`, `gone`, `script NAME`, `full`, `beside NAME FILE`, and
+# `purge NAME` or `back NAME VERSION`: what it removes, or goes back to, besides.
 db=/lib/apk/db/installed lock=/lib/apk/db/lock faults=/etc/apk/faults
 [ -e "$db" ] || db=/usr/lib/apk/db/installed
 verb='' names='' simulate='' wait=0
@@ -51,6 +52,8 @@ plan() {
             if (needs[$2] != "-" && !(needs[$2] in here)) print "Installing", needs[$2], "-", list[needs[$2]]
             print "Upgrading", $2, here[$2], list[$2]
         }'
+    for name in $(fault purge); do echo "Purging $name 1.0-r0 -"; done
+    fault back | sed -n 's/\(.*\) \(.*\)/Downgrading \1 1.0-r0 \2/p'
 }
 
 
@@ -64,7 +67,8 @@ install() { # KIND NAME OLD NEW
         flags=f:s
     fi
     case $(fault beside) in "$2 "*) echo "$2-$4: installing file to $(fault beside | sed 's/.* //').apk-new" ;; esac
-    index | awk -v name="$2" -v flags="$flags" -v RS= -v ORS='\n\n' '("\n" $0 "\n") ~ "\nP:" name "\n" { print $0 (flags ? "\n" flags : "") }' >"$db.new"
+    : >"$db.new"
+    [ "$1" = Purging ] || index | awk -v name="$2" -v flags="$flags" -v RS= -v ORS='\n\n' '("\n" $0 "\n") ~ "\nP:" name "\n" { print $0 (flags ? "\n" flags : "") }' >"$db.new"
     awk -v name="$2" -v RS= -v ORS='\n\n' '("\n" $0 "\n") !~ "\nP:" name "\n"' "$db" >>"$db.new"
     mv "$db.new" "$db"
     [ -z "$flags" ]
@@ -103,7 +107,6 @@ case $verb in
                 [ "$wait" -gt 0 ] || { echo 'ERROR: Unable to lock database: Resource temporarily unavailable' >&2 && exit 99; }
                 wait=$((wait - 1)) && sleep 1
             done
-            sleep "$(fault slow)" 2>/dev/null
         fi
         steps=$(plan)
         total=$(echo "$steps" | grep -c .)
@@ -113,6 +116,7 @@ case $verb in
             at=$((at + 1))
             case $kind in
                 Installing) echo "($at/$total) $kind $name ($new)" ;;
+                Purging) echo "($at/$total) $kind $name ($old)" ;;
                 *) echo "($at/$total) $kind $name ($old -> $new)" ;;
             esac
             [ -n "$simulate" ] || install "$kind" "$name" "$old" "$new" || errors=$((errors + 1))
