@@ -14,6 +14,7 @@ from lab.processes import until
 
 from fleetctl.packages.apt import Apt
 from fleetctl.packages.change import Applied, Simulation, TroubleKind, Wanted
+from fleetctl.packages.collect import collect_script, read_state
 from fleetctl.packages.sections import Sections, read_sections
 
 APT = Apt()
@@ -176,6 +177,10 @@ def test_the_holder_of_a_lock_is_named_and_then_waited_for(fresh_debian: Machine
     host = fresh_debian
     pid = host.hold_lock(300)
     assert simulate(host, APP).troubles == (), "what somebody else installs is not broken"
+    seen = read_state(host.run("sh -s", stdin=collect_script((APT,))).stdout.encode(), b"", (APT,))
+    assert [package.broken for package in seen.broken] == ["being changed while it was looked at"]
+    assert seen.faults == (), "nobody is told to mend it"
+    assert f"process {pid} " in " ".join(seen.warnings)
     applied = apply(host, APP, lock_seconds=1)
     assert kinds(applied) == [TroubleKind.LOCKED]
     assert f"process {pid} (/usr/bin/apt-get -y -q install fl-slow) of root" in applied.troubles[0].message

@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import ClassVar
 
 from fleetctl.packages.apt_change import AptChanger
+from fleetctl.packages.apt_checks import apt_busy
 from fleetctl.packages.apt_faults import apt_faults
 from fleetctl.packages.apt_policy import PolicyEntry, PolicyVersion, read_sources, read_versions
 from fleetctl.packages.collect import script_text
@@ -65,10 +66,13 @@ class Apt(AptChanger):
         entries, unread_versions = read_versions(sections["apt-versions"].lines)
         sources = read_sources(sections["apt-releases"].lines)
         errors += _blind(sources) if not errors else []
+        busy = next((trouble.message for trouble in apt_busy(sections["apt-busy"])), "")
+        if busy:
+            warnings.append(f"{busy}: look again when that has ended")
         if unread_rows or unread_versions:
             warnings.append(f"{unread_rows + unread_versions} lines of the answer could not be read")
         native = (sections["apt-architectures"].lines or [""])[0]
-        reader = _Reader(sources, entries, native=native, upgrade=sections["apt-upgrade"])
+        reader = _Reader(sources, entries, native=native, upgrade=sections["apt-upgrade"], busy=bool(busy))
         installed = tuple(reader.installed(row) for row in rows)
         updates = tuple(update for row in rows if (update := reader.update(row)) is not None)
         services, unseen = _services(sections["apt-needrestart"])
@@ -82,7 +86,8 @@ class Apt(AptChanger):
             holds=(*(Hold(name=r.name, arch=r.arch, kind="hold") for r in rows if r.held), *reader.pins()),
             reboot=_reboot(sections, facts, installed),
             services=services,
-            faults=apt_faults(rows, sections["apt-upgrade"]),
+            # What is half done while somebody works is no fault, and nobody should mend it.
+            faults=() if busy else apt_faults(rows, sections["apt-upgrade"]),
             metadata_time=_metadata_time(sections["apt-list-times"]),
             errors=tuple(errors),
             warnings=(*warnings, *_expired(sections["apt-release-files"], facts)),
@@ -94,11 +99,18 @@ class _Reader:
     """Puts dpkg's rows and apt's tables together."""
 
     def __init__(
-        self, sources: dict[str, Origin], entries: dict[str, PolicyEntry], *, native: str, upgrade: Section
+        self,
+        sources: dict[str, Origin],
+        entries: dict[str, PolicyEntry],
+        *,
+        native: str,
+        upgrade: Section,
+        busy: bool,
     ) -> None:
         self._sources = sources
         self._entries = entries
         self._native = native
+        self._busy = busy
         # Without a plan (broken dependencies) nothing can be said to be kept back by it.
         self._planned = dict(_INST.findall(upgrade.text)) if upgrade.ok else None
         self._origins: dict[tuple[str, ...], tuple[Origin, ...]] = {}
@@ -121,7 +133,7 @@ class _Reader:
             section=row.section,
             priority=row.priority,
             status=row.status.strip(),
-            broken=row.broken,
+            broken="being changed while it was looked at" if self._busy and row.broken else row.broken,
             origins=origins,
             security=any(origin.security for origin in origins),
             installed_at=moment(row.changed),

@@ -15,29 +15,6 @@ apt_place() { # who asks, what cannot be written, and how much is free where pac
 
 apt_can_write() { [ "$(id -u)" = 0 ] && [ -w /usr ] && [ -w /var/lib/dpkg ] && [ -w /var/cache/apt/archives ]; }
 
-apt_has_open() { # PID FILE; of others' processes only root sees what they have open
-    [ -r "/proc/$1/fd" ] || return 0
-    for apt_fd in "/proc/$1"/fd/*; do
-        [ "$(readlink "$apt_fd")" != "$2" ] || return 0
-    done
-    return 1
-}
-
-# Who keeps apt or dpkg from working: PID USER FILE COMMAND. Nothing where nobody does, or where there is no /proc.
-apt_holder() {
-    [ -r /proc/locks ] || return 0
-    for apt_path in /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/cache/apt/archives/lock /var/lib/apt/lists/lock; do
-        apt_inode=$(stat -c %i "$apt_path" 2>/dev/null) || continue
-        for apt_pid in $(sed -n "s/^[0-9]*: POSIX  *[A-Z]*  *WRITE \([1-9][0-9]*\) [^ ]*:$apt_inode .*/\1/p" /proc/locks); do
-            # Another file system may have a file of that number.
-            apt_has_open "$apt_pid" "$apt_path" || continue
-            printf '%s %s %s %s\n' "$apt_pid" "$(stat -c %U "/proc/$apt_pid" 2>/dev/null || echo '?')" "$apt_path" \
-                "$({ tr '\0\n' '  ' <"/proc/$apt_pid/cmdline"; } 2>/dev/null)"
-            return 0
-        done
-    done
-}
-
 apt_clock() { # seconds that nobody sets back
     if [ -r /proc/uptime ]; then
         read -r apt_up _ </proc/uptime
@@ -65,11 +42,7 @@ apt_wait() { # SECONDS
 
 # What is not properly installed, as apt_installed tells it; while somebody is at work that is as it should be.
 apt_unfinished() {
-    apt_held=$(apt_holder)
-    if [ -n "$apt_held" ]; then
-        printf 'holder=%s\n' "$apt_held"
-        return 75
-    fi
+    apt_busy || return 75
     apt_installed | LC_ALL=C sed "/$apt_tab.[inc] $apt_tab/d"
     for apt_path in /var/lib/dpkg/updates/[0-9]*; do
         [ ! -e "$apt_path" ] || printf 'journal=%s\n' "$apt_path"

@@ -91,7 +91,38 @@ apt_pro() {
     sed -n 's/.*"attached": *\(true\|false\).*/attached=\1/p' /var/lib/ubuntu-advantage/status.json
 }
 
+apt_has_open() { # PID FILE; of others' processes only root sees what they have open
+    [ -r "/proc/$1/fd" ] || return 0
+    for apt_fd in "/proc/$1"/fd/*; do
+        [ "$(readlink "$apt_fd")" != "$2" ] || return 0
+    done
+    return 1
+}
+
+# Who keeps apt or dpkg from working: PID USER FILE COMMAND. Nothing where nobody does, or where there is no /proc.
+apt_holder() {
+    [ -r /proc/locks ] || return 0
+    for apt_path in /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/cache/apt/archives/lock /var/lib/apt/lists/lock; do
+        apt_inode=$(stat -c %i "$apt_path" 2>/dev/null) || continue
+        for apt_pid in $(sed -n "s/^[0-9]*: POSIX  *[A-Z]*  *WRITE \([1-9][0-9]*\) [^ ]*:$apt_inode .*/\1/p" /proc/locks); do
+            # Another file system may have a file of that number.
+            apt_has_open "$apt_pid" "$apt_path" || continue
+            printf '%s %s %s %s\n' "$apt_pid" "$(stat -c %U "/proc/$apt_pid" 2>/dev/null || echo '?')" "$apt_path" \
+                "$({ tr '\0\n' '  ' <"/proc/$apt_pid/cmdline"; } 2>/dev/null)"
+            return 0
+        done
+    done
+}
+
+apt_busy() { # fails where somebody is at work, and says who
+    apt_held=$(apt_holder)
+    [ -n "$apt_held" ] || return 0
+    printf 'holder=%s\n' "$apt_held"
+    return 75
+}
+
 scan_apt() {
+    section apt-busy apt_busy # before the packages: what is half done then may be somebody's work
     section apt-installed apt_installed
     section apt-architectures apt_architectures
     section apt-audit dpkg --audit
