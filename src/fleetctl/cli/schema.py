@@ -68,6 +68,7 @@ SCHEMAS: dict[str, tuple[str, str]] = {
         "'inventory history --format json'",
     ),
     "inventory-diff": ("fleetctl.report.shapes_verdicts:inventory_diff", "'inventory diff --format json'"),
+    "feed-list": ("fleetctl.report.shapes_hosts:feed_list", "'feeds list|show --format json'"),
     "cve-report": ("fleetctl.patch.cve_schema:cve_schema", "'patch cve --format json'"),
     "cves-report": ("fleetctl.patch.cve_schema:cves_schema", "'patch cves --format json'"),
     "compliance-report": (

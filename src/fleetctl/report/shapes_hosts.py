@@ -1,4 +1,4 @@
-"""JSON Schemas of what is printed about hosts, what is wrong with them, and documents that they run."""
+"""JSON Schemas of what is printed about hosts, what is wrong with them, documents that they run, and feeds."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from fleetctl.report.shape import (
     NUMBER,
     TEXT,
     TEXTS,
+    TIME,
     Shape,
     listed,
     one_of,
@@ -25,6 +26,7 @@ __all__ = [
     "doctor_report",
     "document_description",
     "document_list",
+    "feed_list",
     "host",
     "host_key_list",
     "host_list",
@@ -103,6 +105,23 @@ def doctor_report() -> Shape:
         }
     )
     return published("findings", whole)
+
+
+def feed_list() -> Shape:
+    """Return the schema of `feeds list` and `feeds show`."""
+    row = record(
+        {
+            **dict.fromkeys(("Feed", "Kind", "Scope", "DatedBy", "Source"), TEXT),
+            "Date": TIME,
+            "AgeDays": told({"type": "integer"}, "negative: dated in the future"),
+            "Stale": FLAG,
+            "Entries": COUNT,
+            "Imported": TIME,
+        },
+        Url=told(TEXT, "where it can be had"),
+        Covers=TEXTS,
+    )
+    return published("feeds", listed(row))
 
 
 def document_list() -> Shape:

@@ -176,7 +176,7 @@ def patch_explanation() -> Shape:
         },
         **dict.fromkeys(("InstalledVersion", "WantedVersion", "DecidedBy", "Held", "Note"), TEXT),
     )
-    return published("explanation of a verdict", whole)
+    return published("explanations of verdicts", listed(whole))
 
 
 def patch_plan() -> Shape:
