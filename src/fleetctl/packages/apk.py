@@ -6,7 +6,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Final
 
 from fleetctl.packages.apk_change import ApkChanger
-from fleetctl.packages.apk_lists import ApkRow, lists_time, read_installed, read_repositories, read_updates
+from fleetctl.packages.apk_lists import (
+    ApkRow,
+    lists_time,
+    memory_notes,
+    read_installed,
+    read_repositories,
+    read_updates,
+)
 from fleetctl.packages.apk_troubles import list_faults
 from fleetctl.packages.apk_updates import ApkLists, holds_of, installed_of, read_lists, unsolved, update_of
 from fleetctl.packages.apkversion import apk_version_key
@@ -21,7 +28,6 @@ _NEEDED: Final = ("apk-installed", "apk-repositories", "apk-updates")
 _BLIND: Final = (
     "apk's repositories name no security fixes: missing security updates cannot be told from others"
 )
-_IN_MEMORY: Final = ("tmpfs", "ramfs", "rootfs")
 _SHOWN: Final = 5
 
 
@@ -163,8 +169,7 @@ def _warnings(sections: Sections, unread: int, odd: Sequence[str]) -> Iterator[s
     beside = [line for line in sections["apk-beside"].lines if line.startswith("/")]
     if beside:
         yield f"configuration files of newer packages wait beside changed ones: {_few(beside)}"
-    if sections["apk-root"].text.strip() in _IN_MEMORY:
-        yield "this host runs from memory: what is installed is gone after a reboot unless it is kept with: lbu commit"
+    yield from memory_notes(sections["apk-root"])
 
 
 def _few(items: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from fleetctl.packages.apk_lists import read_installed
+from fleetctl.packages.apk_lists import memory_notes, read_installed
 from fleetctl.packages.apk_rehearsal import (
     disk_use,
     download_size,
@@ -66,6 +66,7 @@ class ApkChanger:
             disk=more,
             free=free_space(sections),
             troubles=tuple(troubles or short_of_space(sections, more)),
+            notes=tuple(memory_notes(sections["apk-root"])),
         )
 
     def apply_script(
@@ -88,7 +89,7 @@ class ApkChanger:
         troubles = [
             *_odd(sections),
             *place_troubles(sections, tool="apk", acting=True),
-            *locked([sections["rpm-wait-1"]]),
+            *locked([sections["lock-wait-1"]]),
         ]
         if not troubles and not tried:
             troubles = _not_tried(sections)
@@ -97,7 +98,7 @@ class ApkChanger:
         troubles += _standing(
             sections["apk-after"], {name for trouble in troubles for name in trouble.packages}
         )
-        waited = re.findall(r"^waited=(\d{1,9})$", sections["rpm-wait-1"].text, re.MULTILINE)
+        waited = re.findall(r"^waited=(\d{1,9})$", sections["lock-wait-1"].text, re.MULTILINE)
         return Applied(
             ok=does.ok and not troubles,
             changes=tuple(_changes(sections)),

@@ -10,12 +10,14 @@ from typing import Final, NamedTuple
 
 from fleetctl.packages.apkversion import apk_version_allows
 from fleetctl.packages.facts import moment
+from fleetctl.packages.sections import Section
 
 __all__ = [
     "ApkBuild",
     "ApkRow",
     "Constraint",
     "lists_time",
+    "memory_notes",
     "read_builds",
     "read_installed",
     "read_policy",
@@ -32,6 +34,7 @@ _NAME: Final = re.compile(r"(\S+) policy:")
 _VERSION: Final = re.compile(r"  (\S+):")
 _PLACE: Final = re.compile(r"    (?:@(\S+) )?(\S+)")
 _UPDATE: Final = re.compile(r"(\S+) +< (\S+)(?: @\S+)? *")
+_IN_MEMORY: Final = ("tmpfs", "ramfs", "rootfs")
 _LIST: Final = re.compile(r"(\d{1,15}) (\S+)")
 _CACHED: Final = re.compile(r"/APKINDEX\.([0-9a-f]{8})\.tar\.gz")
 
@@ -171,6 +174,12 @@ def lists_time(lines: Iterable[str], repositories: Sequence[str], arch: str) -> 
     known = [row for row in rows if (mark := _CACHED.search(row[2])) is None or mark[1] in used]
     times = (moment(row[1]) for row in known or rows)
     return min((time for time in times if time is not None), default=None)
+
+
+def memory_notes(root: Section) -> Iterator[str]:
+    """Say what a reboot takes away from a host whose root file system is in memory (diskless)."""
+    if root.text.strip() in _IN_MEMORY:
+        yield "this host runs from memory: what is installed is gone after a reboot unless it is kept with: lbu commit"
 
 
 def _entries(text: str) -> Iterator[dict[str, str]]:

@@ -122,7 +122,7 @@ def rehearsal(
     place="free=9000 /\n",
 ):
     return answer(
-        rpm_place=f"uid=0\n{place}",
+        host_place=f"uid=0\n{place}",
         apk_wanted=f"{wanted}\n",
         apk_here=HERE,
         apk_would=would,
@@ -143,6 +143,12 @@ def test_a_rehearsal_is_sized_by_the_package_lists():
         ),
     )
     assert (told.download, told.disk, told.free, told.troubles) == (10, 904, 9000 * 1024, ())
+
+
+def test_a_plan_for_a_host_that_runs_from_memory_says_so():
+    assert Apk().parse_simulation(answer(apk_would=UPGRADE, apk_root="ext4\n")).notes == ()
+    (note,) = Apk().parse_simulation(answer(apk_would=UPGRADE, apk_root="tmpfs\n")).notes
+    assert "lbu commit" in note
 
 
 def test_what_the_lists_do_not_tell_is_not_known():
@@ -183,8 +189,8 @@ def test_a_repository_that_is_left_out_is_told_first():
 def test_what_was_done_is_what_is_otherwise_than_before():
     told = Apk().parse_application(
         answer(
-            rpm_place="uid=0\nfree=9 /\n",
-            rpm_wait_1="holder=7 apk add x\nwaited=12\n",
+            host_place="uid=0\nfree=9 /\n",
+            lock_wait_1="holder=7 apk add x\nwaited=12\n",
             apk_would=UPGRADE,
             apk_does=f"{UPGRADE}a-1.1-r0: installing file to etc/a.conf.apk-new\n  Installing file to etc/b.apk-new\n",
             apk_changed="-a\t1.0-r0\tx86_64\n+a\t1.1-r0\tx86_64\n+n\t1\tnoarch\n-o\t1\tnoarch\n",
@@ -202,7 +208,7 @@ def test_what_was_done_is_what_is_otherwise_than_before():
 
 def test_where_nobody_looked_again_apks_own_words_count():
     told = Apk().parse_application(
-        answer(rpm_place="uid=0\n", rpm_wait_1="waited=0\n", apk_does=(UPGRADE, 137))
+        answer(host_place="uid=0\n", lock_wait_1="waited=0\n", apk_does=(UPGRADE, 137))
     )
     assert [trouble.kind for trouble in told.troubles] == [TroubleKind.BROKEN]
     assert "signal 9" in told.troubles[0].message
@@ -213,8 +219,8 @@ def test_packages_that_apk_holds_for_broken_are_told_once():
     failed = "ERROR: a-1.1-r0.post-upgrade: script exited with error 1\n1 error; 1 MiB in 2 packages\n"
     told = Apk().parse_application(
         answer(
-            rpm_place="uid=0\n",
-            rpm_wait_1="waited=0\n",
+            host_place="uid=0\n",
+            lock_wait_1="waited=0\n",
             apk_does=(failed, 1),
             apk_changed="",
             apk_after="P:a\nV:1.1-r0\nf:s\n\nP:b\nV:1\nf:f\n",
@@ -231,7 +237,7 @@ def test_what_may_not_go_stops_it():
     would = "(1/2) Purging b (2.0-r0)\n(2/2) Upgrading a (1.0-r0 -> 1.1-r0)\n"
     told = Apk().parse_application(
         answer(
-            rpm_place="uid=0\n", rpm_wait_1="waited=0\n", apk_wanted="a 1.1-r0\n", apk_here=HERE, apk_would=would,
+            host_place="uid=0\n", lock_wait_1="waited=0\n", apk_wanted="a 1.1-r0\n", apk_here=HERE, apk_would=would,
             apk_unlike="beyond=b\n", apk_offers="", apk_world="a\n",
         )
     )  # fmt: skip

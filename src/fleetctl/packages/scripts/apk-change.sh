@@ -5,7 +5,7 @@
 # Package lists are those the plan was made from: apk fetches them anew after four hours, and that would be another plan.
 apk_move() { apk_names apk_ask --cache-max-age 5256000 fix --upgrade "$@"; }
 
-apk_place() { rpm_place /usr / /var/cache/apk; }
+apk_place() { host_place /usr / /var/cache/apk; }
 
 apk_can_write() { [ "$(id -u)" = 0 ] && ! apk_place | grep -q '^readonly='; }
 
@@ -61,13 +61,14 @@ apk_unlike() { # " NAME ... ": what may go
 
 apk_simulate() {
     apk_find
-    section rpm-place apk_place
+    section host-place apk_place
     section apk-wanted apk_wanted
     section apk-here apk_here
     section apk-would apk_rehearse
     section apk-new apk_new
     section apk-offers apk_offers
     section apk-world cat /etc/apk/world
+    section apk-root apk_root
 }
 
 # Lines that are in one of two lists only: `-` was so before, `+` is so now. No temporary files: the disk may be full.
@@ -83,10 +84,10 @@ apk_does() { apk_move --wait "$1" 2>&1; }
 apk_apply() { # SECONDS " NAME ... "
     cd / && umask 022
     apk_find
-    section rpm-place apk_place
+    section host-place apk_place
     apk_can_write || return 0
-    rpm_limit=$1 rpm_waited=0 rpm_begun=$(date +%s)
-    section rpm-wait-1 rpm_wait /lib/apk/db/lock /usr/lib/apk/db/lock /run/apk/db.lock
+    lock_limit=$1 lock_waited=0 lock_begun=$(date +%s)
+    section lock-wait-1 lock_wait /lib/apk/db/lock /usr/lib/apk/db/lock /run/apk/db.lock
     [ "$section_code" = 0 ] || return 0
     section apk-wanted apk_wanted
     section apk-here apk_here
@@ -99,7 +100,7 @@ apk_apply() { # SECONDS " NAME ... "
         return 0
     fi
     apk_before=$(apk_list)
-    section apk-does apk_does "$(($1 > rpm_waited ? $1 - rpm_waited : 1))"
+    section apk-does apk_does "$(($1 > lock_waited ? $1 - lock_waited : 1))"
     section apk-changed apk_changed
     section apk-after apk_here
 }
