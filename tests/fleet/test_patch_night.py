@@ -229,3 +229,22 @@ def test_what_needs_a_rejected_package_stays_out_and_a_frozen_plan_wins_over_a_n
     assert "its patch baseline 'strict' has changed since the plan was made" in done.stderr
     assert version(host, "fl-app") == "1.1-1"
     assert version(host, "fl-needs") == "1.0-1"
+
+
+def test_a_list_of_patches_is_installed_exactly_or_not_at_all(
+    fresh_deb12: Machine, fleet: Callable[[Machine], Fleet], tmp_path: Path
+) -> None:
+    run, host, path = fleet(fresh_deb12), fresh_deb12, tmp_path / "list.yaml"
+    before = installed(host)
+    entries = "patches:\n  - {id: fl-app.all, title: 'fl-app.all:1.1-1'}\n  - {id: fl-needs*}\n"
+    path.write_text(entries)
+    refused = run("patch", "install", "all", "--patches", str(path), "--reboot", "never", "--yes")
+    assert refused.returncode == 3, refused.stdout + refused.stderr
+    assert f"it needs what the list {path} does not name: fl-newdep 1.0-1" in refused.stderr
+    assert installed(host) == before
+
+    path.write_text(f"{entries}  - {{id: fl-newdep.all}}\n")
+    done = run("patch", "install", "all", "--patches", str(path), "--reboot", "never", "--yes")
+    assert done.returncode == 5, "the baseline judges, and asks for other patches"
+    changed = set(installed(host).splitlines()) - set(before.splitlines())
+    assert {line.split()[0] for line in changed} == {"fl-app", "fl-needs", "fl-newdep"}

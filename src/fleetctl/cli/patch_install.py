@@ -180,7 +180,10 @@ def _plan(
     if path.is_file():
         from fleetctl.patch.plan import read_plan  # noqa: PLC0415
 
-        if any(given[name] for name in ("security_only", "cve", "package", "exclude_package", "refresh")):
+        if any(
+            given[name]
+            for name in ("security_only", "cve", "package", "exclude_package", "patches", "refresh")
+        ):
             raise UsageError("a plan is installed as it is", hint="make another with: fleetctl patch plan")
         plan = read_plan(path)
         for host, why in plan.failed.items():

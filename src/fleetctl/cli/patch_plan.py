@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
@@ -41,6 +42,7 @@ Examples:
   fleetctl patch plan web -o web.plan
   fleetctl patch plan all --security-only --exclude-package 'linux-image-*'
   fleetctl patch plan web --baseline web-next
+  fleetctl patch plan web --patches approved.yaml          patches: [{id: openssl.x86_64, title: 'openssl.x86_64:1:3.0.7-28*'}]
   fleetctl patch plan all --cve CVE-2026-12345 --format json
   fleetctl patch plan all --refresh --format html -o plan.html    for people: totals, hosts, CVEs closed and left
 
@@ -49,7 +51,7 @@ Exit codes: 0 nothing to install; 3 a host could not be planned, or its plan cou
 
 
 def choice_options(function: F) -> F:
-    """Add the flags that say which patches are planned: `security_only`, `cve`, `package`, `exclude_package`."""
+    """Add the flags that say which patches are planned: `security_only`, `cve`, `package`, `exclude_package`, `patches`."""
     options: tuple[Callable[[F], F], ...] = (
         click.option("--security-only", is_flag=True, help="Only security fixes."),
         click.option(
@@ -59,7 +61,16 @@ def choice_options(function: F) -> F:
             "--package", multiple=True, metavar="GLOB", help="Only these packages; may be repeated."
         ),
         click.option(
-            "--exclude-package", multiple=True, metavar="GLOB", help="Never these packages; may be repeated."
+            "--exclude-package",
+            multiple=True,
+            metavar="GLOB",
+            help="Never these packages, also not as dependencies; may be repeated.",
+        ),
+        click.option(
+            "--patches",
+            type=click.Path(path_type=Path, dir_okay=False),
+            metavar="FILE",
+            help="Exactly the patches of this list, whatever the baseline says (SSM: InstallOverrideList).",
         ),
     )
     for option in reversed(options):
@@ -90,8 +101,13 @@ def tell_refresh(app: App, given: Mapping[str, Any]) -> None:
 
 def choice_of(given: Mapping[str, Any]) -> Choice:
     """Read the flags of `choice_options`."""
+    from fleetctl.patch.patch_list import read_patch_list  # noqa: PLC0415
     from fleetctl.patch.planning import Choice  # noqa: PLC0415
 
+    if given["patches"] is not None:
+        if given["security_only"] or given["cve"] or given["package"] or given["exclude_package"]:
+            raise UsageError("--patches names exactly what is installed", hint="leave the other choices out")
+        return Choice(only=read_patch_list(given["patches"]))
     return Choice(
         security_only=given["security_only"],
         cves=tuple(cve.upper() for cve in given["cve"]),

@@ -70,6 +70,7 @@ class TroubleKind(StrEnum):
     READ_ONLY = "read-only"
     GONE = "gone"
     DEPENDENCIES = "dependencies"
+    UNLISTED = "unlisted"
     SCRIPT = "script"
     BROKEN = "broken"
     OTHER = "other"

@@ -112,15 +112,28 @@ class _Installation:
             return look.outcome
         manager = self._manager(look)
         self._note_baseline(look.result.baseline)
+        if unlisted := [t for t in self._share.troubles if t.kind is TroubleKind.UNLISTED]:
+            self._fail_by(unlisted)
+            return self._told(look)
         self._done.already, todo = _split(self._share.patches, look, manager)
         if todo and not await self._as_planned(look, todo):
             return self._told(look)
         if todo:
             await self._install(look, todo)
             look = await look_at(self._session, self._task.scan, step="after")
+            self._miss(look, manager)
         if look.result is not None and self._wants_reboot(look):
             look = await self._reboot(look)
         return self._told(look)
+
+    def _miss(self, look: Look, manager: PackageManager) -> None:
+        """Look whether all that was asked for is there, whatever the package manager said and the baseline asks for."""
+        if look.result is None:
+            return
+        _, missed = _split(self._done.attempted, look, manager)
+        if missed:
+            names = ", ".join(patch.name for patch in missed[:5])
+            self._done.fail(Reason.PACKAGES, f"not installed: {names}", hint=_OUTPUT)
 
     def _note_baseline(self, baseline: Baseline) -> None:
         """Say where the baseline says something else than when the plan was made: a frozen plan wins over it."""
@@ -253,9 +266,9 @@ class _Installation:
             operation="Install",
         )
         outcome = replace(look.outcome, data={**data, "Install": self._facts()}, ended=now)
-        missed = [patch.name for patch in result.patches if patch.state is PatchState.FAILED]
-        if not done.problem and missed and done.attempted:
-            done.fail(Reason.PACKAGES, f"not installed: {', '.join(missed[:5])}", hint=_OUTPUT)
+        broken = [patch.name for patch in result.patches if patch.state is PatchState.FAILED]
+        if not done.problem and broken and done.attempted:
+            done.fail(Reason.PACKAGES, f"not properly installed: {', '.join(broken[:5])}", hint=_OUTPUT)
         if not done.problem:
             return outcome
         return replace(

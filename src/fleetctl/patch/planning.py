@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -13,10 +13,12 @@ from typing import Final
 from fleetctl.engine.order import RunResult
 from fleetctl.engine.task import Session
 from fleetctl.model import Host, Outcome
-from fleetctl.packages.change import Change, Simulation
-from fleetctl.patch.approval import Approval
+from fleetctl.packages.change import Change, Simulation, Trouble, TroubleKind
+from fleetctl.packages.model import PackageState
+from fleetctl.patch.approval import Approval, Decision, Deployment
 from fleetctl.patch.baseline import Baseline
-from fleetctl.patch.evaluate import Patch, PatchState
+from fleetctl.patch.evaluate import Patch, PatchState, vendor_severity
+from fleetctl.patch.patch_list import PatchList
 from fleetctl.patch.plan import HostPlan, LeftOut, Plan, PlannedPatch
 from fleetctl.patch.rehearsal import CannotChange, cannot_change, look_at, rehearse
 from fleetctl.patch.scan import Look, ScanTask
@@ -52,16 +54,21 @@ class Choice:
         security_only: only security fixes.
         cves: only what closes one of these.
         packages: only packages that one of these patterns fits (`*` and `?`).
-        exclude: never packages that one of these patterns fits.
+        exclude: never packages that one of these patterns fits, also not as dependencies.
+        only: exactly the patches of this list, whatever the baseline says of them.
     """
 
     security_only: bool = False
     cves: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    only: PatchList | None = None
 
     def why_not(self, patch: Patch) -> str:
         """Return why a patch is not planned; empty if it is."""
+        if self.only is not None and patch.target is not None:
+            listed = self.only.place(patch.name, patch.arch, patch.target.version)
+            return "" if listed else f"not in the list {self.only.file}"
         if any(fnmatchcase(patch.name, pattern) for pattern in self.exclude):
             return "left out by --exclude-package"
         if self.packages and not any(fnmatchcase(patch.name, pattern) for pattern in self.packages):
@@ -116,9 +123,13 @@ async def plan_host(
         name = step if asked == 1 else f"{step}-{asked}"
         return await rehearse(session, scan, look, wanted, step=name)
 
-    approval = Approval(look.result.baseline, now=datetime.now(UTC))
-    unwanted = Unwanted(look.state, approval, choice.exclude)
-    simulation, refused = await without_unwanted(ask, plan.patches, unwanted)
+    refused: dict[PlannedPatch, str] = {}
+    if choice.only is not None:
+        simulation = _all_listed(await ask(plan.patches), choice.only)
+    else:
+        approval = Approval(look.result.baseline, now=datetime.now(UTC))
+        unwanted = Unwanted(look.state, approval, choice.exclude)
+        simulation, refused = await without_unwanted(ask, plan.patches, unwanted)
     left_out = tuple(
         LeftOut(name=patch.name, arch=patch.arch, version=patch.after, why=why, cves=patch.cves)
         for patch, why in refused.items()
@@ -142,6 +153,10 @@ def host_plan(host: Host, look: Look, choice: Choice) -> HostPlan:
     assert look.result is not None  # noqa: S101 - the caller looked
     state, result = look.state, look.result
     missing = [patch for patch in result.patches if patch.state is PatchState.MISSING]
+    if choice.only is not None:
+        listed = list(_listed(look.state, choice.only))
+        keys = {(patch.name, patch.arch) for patch in listed}
+        missing = [*listed, *(patch for patch in missing if (patch.name, patch.arch) not in keys)]
     planned: list[PlannedPatch] = []
     left_out: list[LeftOut] = []
     for patch in missing:
@@ -167,6 +182,46 @@ def host_plan(host: Host, look: Look, choice: Choice) -> HostPlan:
         reboot_pending=state.reboot.needed,
         reboot_expected=expected or bool(state.reboot.needed),
     )
+
+
+def _listed(state: PackageState, only: PatchList) -> Iterator[Patch]:
+    """Return what a list names of what a host could get: of several versions the newest. SSM: what does not apply is no matter."""
+    installed = {package.key: package for package in state.installed if not package.superseded}
+    for update in state.updates:
+        for version in update.versions:
+            if place := only.place(update.name, update.arch, version.version):
+                yield Patch(
+                    name=update.name,
+                    arch=update.arch,
+                    state=PatchState.MISSING,
+                    compliant=False,
+                    package=installed.get((update.name, update.arch)),
+                    target=version,
+                    decision=Decision(Deployment.EXPLICIT_APPROVED, place),
+                    severity=vendor_severity(version),
+                    security=version.security,
+                    update=update,
+                )
+                break
+
+
+def _all_listed(simulation: Simulation, only: PatchList) -> Simulation:
+    """Refuse what brings along a version that the list does not name. SSM: the installation fails then."""
+    found = [
+        change
+        for change in simulation.changes
+        if change.kind not in {"remove", "configure"}
+        and not only.place(change.name, change.arch, change.after)
+    ]
+    if not found:
+        return simulation
+    named = ", ".join(f"{change.name} {change.after}" for change in found)
+    trouble = Trouble(
+        kind=TroubleKind.UNLISTED,
+        message=f"it needs what the list {only.file} does not name: {named}",
+        packages=tuple(change.name for change in found),
+    )
+    return replace(simulation, troubles=(*simulation.troubles, trouble))
 
 
 def _reboots(manager: str, changes: Sequence[Change]) -> bool:
@@ -214,7 +269,9 @@ def _kept_back(patch: Patch) -> str:
 def _planned(patch: Patch) -> PlannedPatch:
     assert patch.target is not None  # noqa: S101 - it is MISSING
     target = patch.target
-    fixes = patch.update.versions if patch.update else ()
+    # Versions are told newest first: what is newer than the target stays open.
+    versions = patch.update.versions if patch.update else ()
+    fixes = versions[versions.index(target) :] if target in versions else versions
     return PlannedPatch(
         name=patch.name,
         arch=patch.arch,
