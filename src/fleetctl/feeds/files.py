@@ -21,7 +21,8 @@ _CHUNK: Final = 1 << 18
 _MOST_RATIO: Final = 250
 _ALWAYS_ALLOWED: Final = 64 << 20
 _LONGEST_LINE: Final = 1 << 20
-_BROKEN: Final = (EOFError, zlib.error, zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError)
+# RuntimeError: what zipfile says of passwords and of ways of packing that it does not know.
+_BROKEN: Final = (EOFError, zlib.error, zipfile.BadZipFile, OSError, RuntimeError)
 
 
 class _Bytes(Protocol):
@@ -156,6 +157,6 @@ class FeedFile:
 def _why(exc: Exception) -> str:
     if isinstance(exc, EOFError):
         return "it is cut short: fetch it again"
-    if isinstance(exc, NotImplementedError | RuntimeError):
+    if isinstance(exc, RuntimeError):
         return f"it cannot be unpacked: {exc}"
     return f"it is damaged, fetch it again: {exc}"
