@@ -9,7 +9,9 @@ from typing import Any
 
 import click
 import jsonschema
+import junitparser
 import pytest
+from referencing import Registry, Resource
 
 from fleetctl.cli.main import cli
 from fleetctl.cli.schema import SCHEMAS
@@ -135,3 +137,34 @@ def test_all_that_is_printed_fits_its_schema(
             f"{verb}: {error.json_path}: {error.message[:300]}" for error in validator.iter_errors(done.json)
         ]
     assert wrong == []
+
+
+def test_formats_of_others_fit_what_their_readers_take(fleetctl: Callable[..., Any], project: Path) -> None:
+    (project / "policies").mkdir()
+    (project / "policies" / "base.yaml").write_text(POLICY)
+    schemas = Path(__file__).parents[1] / "golden" / "schemas"
+    sarif = json.loads((schemas / "sarif-2.1.0-excerpt.schema.json").read_text())
+    spdx = json.loads((schemas / "spdx-2.3-excerpt.schema.json").read_text())
+    log = fleetctl("compliance", "check", "web-[1-2],dead", "--format", "sarif").json
+    jsonschema.validate(log, sarif, jsonschema.Draft7Validator)
+    assert len(log["runs"][0]["results"]) == 8
+    cases = junitparser.JUnitXml.fromstring(
+        fleetctl("compliance", "report", "--format", "junit").stdout.encode()
+    )
+    assert (cases.tests, cases.failures, cases.errors, cases.skipped) == (9, 3, 3, 1)
+    assert fleetctl("inventory", "collect", "web-1").code == 0
+    jsonschema.validate(
+        fleetctl("inventory", "export", "--format", "spdx").json, spdx, jsonschema.Draft201909Validator
+    )
+    bill = fleetctl("inventory", "export", "--format", "cyclonedx").json
+    cyclonedx = jsonschema.Draft7Validator(
+        json.loads((schemas / "bom-1.6.SNAPSHOT.schema.json").read_text()),
+        registry=Registry().with_resources(
+            (
+                f"http://cyclonedx.org/schema/{name}.schema.json",
+                Resource.from_contents(json.loads((schemas / f"{name}.schema.json").read_text())),
+            )
+            for name in ("spdx.SNAPSHOT", "jsf-0.82.SNAPSHOT")
+        ),
+    )
+    assert [error.message for error in cyclonedx.iter_errors(bill)] == []

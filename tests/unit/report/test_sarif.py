@@ -2,6 +2,7 @@
 
 import io
 import json
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -11,127 +12,9 @@ from fleetctl.report.finding import Finding
 from fleetctl.report.protocol import Case, Telling
 from fleetctl.report.sarif import Sarif
 
-TEXT = {
-    "type": "object",
-    "required": ["text"],
-    "properties": {"text": {"type": "string", "minLength": 1}},
-    "additionalProperties": False,
-}
-LOCATION = {
-    "type": "object",
-    "properties": {
-        "logicalLocations": {
-            "type": "array",
-            "minItems": 1,
-            "items": {"type": "object", "required": ["name"]},
-        },
-        "physicalLocation": {
-            "type": "object",
-            "required": ["artifactLocation"],
-            "properties": {
-                "artifactLocation": {"type": "object", "required": ["uri"]},
-                "region": {"type": "object", "properties": {"startLine": {"type": "integer", "minimum": 1}}},
-            },
-        },
-    },
-    "additionalProperties": False,
-}
-# The part of the format that is used here, written down from the text of the standard.
-PART = {
-    "type": "object",
-    "required": ["version", "runs"],
-    "properties": {
-        "$schema": {"type": "string", "format": "uri"},
-        "version": {"const": "2.1.0"},
-        "runs": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["tool", "results"],
-                "properties": {
-                    "tool": {
-                        "type": "object",
-                        "required": ["driver"],
-                        "properties": {
-                            "driver": {
-                                "type": "object",
-                                "required": ["name"],
-                                "properties": {
-                                    "rules": {
-                                        "type": "array",
-                                        "uniqueItems": True,
-                                        "items": {
-                                            "type": "object",
-                                            "required": ["id"],
-                                            "properties": {
-                                                "shortDescription": TEXT,
-                                                "fullDescription": TEXT,
-                                                "help": TEXT,
-                                            },
-                                        },
-                                    }
-                                },
-                            }
-                        },
-                        "additionalProperties": False,
-                    },
-                    "automationDetails": {
-                        "type": "object",
-                        "properties": {"description": TEXT},
-                        "additionalProperties": False,
-                    },
-                    "invocations": {
-                        "type": "array",
-                        "items": {"type": "object", "required": ["executionSuccessful"]},
-                    },
-                    "columnKind": {"enum": ["utf16CodeUnits", "unicodeCodePoints"]},
-                    "results": {
-                        "type": "array",
-                        "items": {
-                            "type": "object",
-                            "required": ["message"],
-                            "properties": {
-                                "ruleId": {"type": "string"},
-                                "ruleIndex": {"type": "integer", "minimum": 0},
-                                "kind": {
-                                    "enum": [
-                                        "notApplicable",
-                                        "pass",
-                                        "fail",
-                                        "review",
-                                        "open",
-                                        "informational",
-                                    ]
-                                },
-                                "level": {"enum": ["none", "note", "warning", "error"]},
-                                "message": TEXT,
-                                "locations": {"type": "array", "items": LOCATION},
-                                "partialFingerprints": {
-                                    "type": "object",
-                                    "additionalProperties": {"type": "string"},
-                                },
-                                "suppressions": {
-                                    "type": "array",
-                                    "items": {
-                                        "type": "object",
-                                        "required": ["kind"],
-                                        "properties": {
-                                            "kind": {"enum": ["inSource", "external"]},
-                                            "status": {"enum": ["accepted", "underReview", "rejected"]},
-                                        },
-                                    },
-                                },
-                            },
-                            "additionalProperties": False,
-                        },
-                    },
-                },
-                "additionalProperties": False,
-            },
-        },
-    },
-    "additionalProperties": False,
-}
+EXCERPT = json.loads(
+    (Path(__file__).parents[2] / "golden" / "schemas" / "sarif-2.1.0-excerpt.schema.json").read_text()
+)
 FINDINGS = [
     Finding(rule="ssh/root", name="No root", message="found yes", host="web-1", severity="CRITICAL", why="w", remedy="r", refs={"cis": "5.2"}, file="policies/a b.yaml", line=7),
     Finding(rule="ssh/root", name="No root", message="found yes", host="web-2", severity="CRITICAL", waived="until spring"),
@@ -144,7 +27,7 @@ def written(findings, cases=()):
     file = io.StringIO()
     Sarif().write(Telling(data={}, rows=[], columns=[], findings=findings, cases=cases, title="t"), file)
     log = json.loads(file.getvalue())
-    jsonschema.validate(log, PART, jsonschema.Draft202012Validator)
+    jsonschema.validate(log, EXCERPT, jsonschema.Draft7Validator)
     return log["runs"][0]
 
 
