@@ -31,7 +31,7 @@ from fleetctl.packages.change import (
     beyond,
 )
 from fleetctl.packages.collect import framed_script, script_text
-from fleetctl.packages.rpm_change import free_space, locked, place_troubles, targets
+from fleetctl.packages.place import free_space, locked, odd_names, place_troubles, targets, waited_seconds
 from fleetctl.packages.sections import Section, Sections
 
 __all__ = ["ApkChanger"]
@@ -57,7 +57,7 @@ class ApkChanger:
         would = sections["apk-would"]
         changes = tuple(sized(sections, read_steps(would.lines)))
         more = disk_use(sections, changes)
-        troubles = [*_odd(sections), *place_troubles(sections, tool="apk")]
+        troubles = [*place_troubles(sections, tool="apk")]
         if not troubles:
             troubles = unplanned(would) or unlike(sections, changes)
         return Simulation(
@@ -87,7 +87,6 @@ class ApkChanger:
         does = sections["apk-does"]
         tried = "apk-does" in sections
         troubles = [
-            *_odd(sections),
             *place_troubles(sections, tool="apk", acting=True),
             *locked([sections["lock-wait-1"]]),
         ]
@@ -98,13 +97,12 @@ class ApkChanger:
         troubles += _standing(
             sections["apk-after"], {name for trouble in troubles for name in trouble.packages}
         )
-        waited = re.findall(r"^waited=(\d{1,9})$", sections["lock-wait-1"].text, re.MULTILINE)
         return Applied(
             ok=does.ok and not troubles,
             changes=tuple(_changes(sections)),
             kept_files=tuple(dict.fromkeys(f"/{path.lstrip('/')}" for path in _BESIDE.findall(does.text))),
             troubles=tuple(troubles),
-            waited=float(waited[-1]) if waited else 0.0,
+            waited=waited_seconds([sections["lock-wait-1"]]),
         )
 
 
@@ -114,23 +112,15 @@ def _script(wanted: Sequence[Wanted], act: str) -> str:
     odd = [w for w in wanted if not (_NAME.fullmatch(w.name) and _VERSION.fullmatch(w.version))]
     if odd:
         # Exactly what is wanted, or nothing: not a part of it.
-        words = shlex.join(f"{w.name} {w.version}" for w in odd)
-        return framed_script(f"section apk-odd printf '%s\\n' {words}\n")
+        return framed_script(odd_names(odd))
     lines = shlex.join(f"{w.name} {w.version}" for w in wanted)
     body = [
-        *map(script_text, ("apk.sh", "rpm-change.sh", "apk-change.sh")),
+        *map(script_text, ("apk.sh", "place.sh", "apk-change.sh")),
         targets("apk_names", (w.name for w in wanted)),
         f"apk_wanted() {{ printf '%s\\n' {lines}; }}",
         act,
     ]
     return framed_script("\n".join(body) + "\n")
-
-
-def _odd(sections: Sections) -> list[Trouble]:
-    if "apk-odd" not in sections:
-        return []
-    told = ", ".join(sections["apk-odd"].lines)
-    return [Trouble(kind=TroubleKind.OTHER, message=f"no package of apk can be called so: {told}")]
 
 
 def _not_tried(sections: Sections) -> list[Trouble]:

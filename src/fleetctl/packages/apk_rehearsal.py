@@ -92,7 +92,7 @@ def disk_use(sections: Sections, changes: Sequence[Change]) -> int | None:
 
 def short_of_space(sections: Sections, disk: int | None) -> list[Trouble]:
     """Tell so where packages would take more room than there is: apk itself does not look."""
-    free = _FREE.search(sections["rpm-place"].text)
+    free = _FREE.search(sections["host-place"].text)
     if free is None or disk is None or int(free[1]) * 1024 >= disk:
         return []
     message = f"/usr has {int(free[1]) * 1024 / 1e6:.1f} MB free, and {disk / 1e6:.1f} MB are needed"

@@ -9,19 +9,17 @@ from typing import Final, NamedTuple
 
 from fleetctl.packages.change import Applied, Change, ChangeKind, Simulation, Trouble, TroubleKind, Wanted
 from fleetctl.packages.collect import framed_script, script_text
+from fleetctl.packages.place import free_space, place_troubles, targets
 from fleetctl.packages.rpm_change import (
     applied,
     first,
-    free_space,
     granted,
     nevra,
-    place_troubles,
     read_list,
     rpm_troubles,
     said,
     split_odd,
     standing_troubles,
-    targets,
 )
 from fleetctl.packages.rpmdb import Key
 from fleetctl.packages.rpmversion import evr, rpm_version_key, split_rpm_version
@@ -116,7 +114,7 @@ class DnfChanger:
 
 
 def _library() -> str:
-    return "\n".join(script_text(name) for name in ("dnf.sh", "rpm-change.sh", "dnf-change.sh"))
+    return "\n".join(script_text(name) for name in ("dnf.sh", "place.sh", "rpm-change.sh", "dnf-change.sh"))
 
 
 def _troubles(text: str) -> Iterator[Trouble]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
@@ -20,7 +19,7 @@ from fleetctl.packages.pacman_troubles import (
     script_troubles,
     standing_troubles,
 )
-from fleetctl.packages.rpm_change import free_space, locked, place_troubles, targets
+from fleetctl.packages.place import free_space, locked, odd_names, place_troubles, targets, waited_seconds
 from fleetctl.packages.sections import Section, Sections
 
 __all__ = ["PacmanChanger"]
@@ -47,7 +46,6 @@ class PacmanChanger:
         if "pacman-nothing" in sections:
             return Simulation()
         troubles = [
-            *_odd(sections),
             *place_troubles(sections, tool="pacman"),
             *standing_troubles(sections["pacman-unfinished"]),
         ]
@@ -55,7 +53,7 @@ class PacmanChanger:
         if not troubles:
             troubles = _unplanned(sections)
         disk, download = _disk(sections["pacman-rehearsal"].text), sum(change.size or 0 for change in changes)
-        troubles = troubles or list(_short(sections["rpm-place"], download=download, disk=disk or 0))
+        troubles = troubles or list(_short(sections["host-place"], download=download, disk=disk or 0))
         return Simulation(
             changes=changes,
             download=download if sections["pacman-would"].ok else None,
@@ -83,9 +81,8 @@ class PacmanChanger:
         if "pacman-nothing" in sections:
             return Applied(ok=True)
         troubles = [
-            *_odd(sections),
             *place_troubles(sections, tool="pacman", acting=True),
-            *locked([sections["rpm-wait-1"]]),
+            *locked([sections["lock-wait-1"]]),
             *standing_troubles(sections["pacman-unfinished"]),
         ]
         section = sections["pacman-apply"]
@@ -103,7 +100,7 @@ class PacmanChanger:
                 )
             ),
             troubles=tuple(troubles),
-            waited=_waited(sections["rpm-wait-1"]),
+            waited=waited_seconds([sections["lock-wait-1"]]),
         )
 
 
@@ -113,24 +110,10 @@ def _script(wanted: Sequence[Wanted], act: str) -> str:
     odd = [w for w in wanted if not (_NAME.fullmatch(w.name) and _VERSION.fullmatch(w.version))]
     if odd:
         # Exactly what is wanted, or nothing: not a part of it.
-        names = shlex.join(f"{w.name} {w.version}" for w in odd)
-        return framed_script(f"section pacman-odd printf '%s\\n' {names}\n")
-    library = [script_text(name) for name in ("pacman.sh", "rpm-change.sh", "pacman-change.sh")]
+        return framed_script(odd_names(odd))
+    library = [script_text(name) for name in ("pacman.sh", "place.sh", "pacman-change.sh")]
     specs = targets("pacman_targets", (f"{w.name}={w.version}" for w in wanted))
     return framed_script("\n".join([*library, specs, act]) + "\n")
-
-
-def _waited(section: Section) -> float:
-    found = re.findall(r"^waited=(\d{1,9})$", section.text, re.MULTILINE)
-    return float(found[-1]) if found else 0.0
-
-
-def _odd(sections: Sections) -> list[Trouble]:
-    lines = sections["pacman-odd"].lines if "pacman-odd" in sections else []
-    return [
-        Trouble(kind=TroubleKind.OTHER, message=f"no package of pacman can be called so: {line}")
-        for line in lines
-    ]
 
 
 def _unplanned(sections: Sections) -> list[Trouble]:

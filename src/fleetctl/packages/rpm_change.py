@@ -1,4 +1,4 @@
-"""Read what dnf and zypper have in common when packages are changed: words of rpm, what was installed before and after, who held the lock."""
+"""Read what dnf and zypper have in common when packages are changed: words of rpm, and what was installed before and after."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from html import unescape
 from typing import Final
 
 from fleetctl.packages.change import Applied, Change, ChangeKind, Trouble, TroubleKind, Wanted, beyond
+from fleetctl.packages.place import locked, odd_names, waited_seconds
 from fleetctl.packages.rpmdb import TWICE
 from fleetctl.packages.rpmversion import rpm_version_key
 from fleetctl.packages.sections import Section, Sections
@@ -16,18 +17,14 @@ from fleetctl.packages.sections import Section, Sections
 __all__ = [
     "applied",
     "first",
-    "free_space",
     "granted",
-    "locked",
     "nevra",
-    "place_troubles",
     "plain",
     "read_list",
     "rpm_troubles",
     "said",
     "split_odd",
     "standing_troubles",
-    "targets",
 ]
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
@@ -64,22 +61,13 @@ _FULL: Final = Trouble(kind=TroubleKind.DISK_FULL, message="no room is left wher
 _NOTHING: Final = 1 << 20
 
 
-def targets(function: str, specs: Iterable[str]) -> str:
-    """Return sh text of a function that runs its arguments with these behind them."""
-    quoted = " \\\n        ".join(shlex.quote(spec) for spec in specs)
-    return f'{function}() {{\n    "$@" \\\n        {quoted}\n}}\n'
-
-
 def split_odd(wanted: Sequence[Wanted]) -> tuple[list[Wanted], str]:
-    """Leave out what is no name or version that rpm could have, and return sh text that tells of it.
-
-    A `*` would be taken as a pattern, and a dash in front as an option.
-    """
+    """Leave out what is no name or version that rpm could have, and return sh text that tells of it."""
     good = [
         w for w in wanted if all(map(re.fullmatch, (_NAME, _VERSION, _ARCH), (w.name, w.version, w.arch)))
     ]
-    odd = [f"{w.name} {w.version} {w.arch}" for w in wanted if w not in good]
-    return good, f"section rpm-odd printf '%s\\n' {shlex.join(odd)}\n" if odd else ""
+    odd = [w for w in wanted if w not in good]
+    return good, odd_names(odd) if odd else ""
 
 
 def granted(removals: Iterable[str]) -> str:
@@ -123,37 +111,6 @@ def read_list(lines: Iterable[str]) -> list[tuple[str, str, str]]:
         for row in rows
         if len(row) == 3 and row[0] != "gpg-pubkey"
     ]
-
-
-def free_space(sections: Sections) -> int | None:
-    """Return the bytes that are free where there is least."""
-    found = re.findall(r"^free=(\d{1,15}) ", sections["rpm-place"].text, re.MULTILINE)
-    return min((int(kibibytes) * 1024 for kibibytes in found), default=None)
-
-
-def place_troubles(sections: Sections, *, tool: str, acting: bool = False) -> Iterator[Trouble]:
-    """Tell what makes it useless to try: no root, file systems that are read-only, names that rpm cannot have.
-
-    Args:
-        sections: the answer.
-        tool: name of the manager.
-        acting: whether it was more than a rehearsal, which not all managers want root for.
-    """
-    text = sections["rpm-place"].text
-    uid = re.search(r"^uid=(\d+)$", text, re.MULTILINE)
-    if acting and uid is not None and uid[1] != "0":
-        yield Trouble(kind=TroubleKind.NOT_ROOT, message=f"{tool} wants root to install packages")
-    for mount in dict.fromkeys(re.findall(r"^readonly=(.+)$", text, re.MULTILINE)):
-        yield Trouble(
-            kind=TroubleKind.READ_ONLY,
-            message=f"the file system {mount} is mounted read-only",
-            mend=f"mount -o remount,rw {shlex.quote(mount)}",
-        )
-    for line in sections["rpm-odd"].lines if "rpm-odd" in sections else ():
-        name = line.partition(" ")[0]
-        yield Trouble(
-            kind=TroubleKind.OTHER, message=f"no package can have this name: {line}", packages=(name,)
-        )
 
 
 def standing_troubles(section: Section, *, mend: str = "") -> Iterator[Trouble]:
@@ -240,10 +197,7 @@ def applied(sections: Sections, troubles: Iterable[Trouble], *, codes: frozenset
         codes: exit codes that mean success.
     """
     section = first(sections)
-    waits = [each for each in sections if each.name.startswith("rpm-wait-")]
-    waited = [
-        int(found) for each in waits for found in re.findall(r"^waited=(\d{1,9})$", each.text, re.MULTILINE)
-    ]
+    waits = [each for each in sections if each.name.startswith("lock-wait-")]
     found = [*_refused(sections), *locked(waits), *troubles]
     ok = not section.fault and section.code in codes
     scripts = [trouble for trouble in found if trouble.kind is TroubleKind.SCRIPT]
@@ -262,7 +216,7 @@ def applied(sections: Sections, troubles: Iterable[Trouble], *, codes: frozenset
         changes=tuple(_changes(sections["rpm-changed"])),
         kept_files=tuple(dict.fromkeys(_kept(sections))),
         troubles=tuple(found),
-        waited=float(max(waited, default=0)),
+        waited=waited_seconds(waits),
     )
 
 
@@ -277,21 +231,8 @@ def _refused(sections: Sections) -> Iterator[Trouble]:
         yield _BUSY
 
 
-def locked(waits: Sequence[Section]) -> Iterator[Trouble]:
-    """Tell who held the lock for longer than was waited.
-
-    Args:
-        waits: answers of `rpm_wait`, the last one last.
-    """
-    if waits and waits[-1].code == 1:
-        holders = re.findall(r"^holder=(\d+) (.*)$", waits[-1].text, re.MULTILINE)
-        told = [f"process {pid} ({command.strip()[:200]})" for pid, command in holders[-1:]]
-        who = told[0] if told else "another program"
-        yield Trouble(kind=TroubleKind.LOCKED, message=f"{who} still holds the lock of the package manager")
-
-
 def _no_room(sections: Sections) -> bool:
-    left = re.findall(r"^free=(\d{1,15}) ", sections["rpm-left"].text, re.MULTILINE)
+    left = re.findall(r"^free=(\d{1,15}) ", sections["host-left"].text, re.MULTILINE)
     return min((int(kibibytes) * 1024 for kibibytes in left), default=_NOTHING) < _NOTHING
 
 

@@ -9,18 +9,16 @@ from typing import Final
 
 from fleetctl.packages.change import Applied, Change, ChangeKind, Simulation, Trouble, TroubleKind, Wanted
 from fleetctl.packages.collect import framed_script, script_text
+from fleetctl.packages.place import free_space, place_troubles, targets
 from fleetctl.packages.rpm_change import (
     applied,
     first,
-    free_space,
     granted,
-    place_troubles,
     plain,
     rpm_troubles,
     said,
     split_odd,
     standing_troubles,
-    targets,
 )
 from fleetctl.packages.sections import Sections
 from fleetctl.packages.zypper_xml import Summary, read_summary
@@ -100,7 +98,9 @@ class ZypperChanger:
 
 
 def _library() -> str:
-    return "\n".join(script_text(name) for name in ("zypper.sh", "rpm-change.sh", "zypper-change.sh"))
+    return "\n".join(
+        script_text(name) for name in ("zypper.sh", "place.sh", "rpm-change.sh", "zypper-change.sh")
+    )
 
 
 def _spec(wanted: Wanted) -> str:

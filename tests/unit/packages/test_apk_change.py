@@ -257,7 +257,7 @@ def test_names_and_versions_that_cannot_be_reach_no_shell():
     for wanted in odd:
         script = Apk().apply_script([wanted], lock_seconds=1)
         assert "apk_apply" not in script
-        told = Apk().parse_application(answer(apk_odd=f"{wanted.name} {wanted.version}"))
+        told = Apk().parse_application(answer(odd_names=f"{wanted.name} {wanted.version}"))
         assert [trouble.kind for trouble in told.troubles] == [TroubleKind.OTHER]
 
 

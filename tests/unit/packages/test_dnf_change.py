@@ -66,7 +66,7 @@ def simulated(text, *, generation, now="", errors=""):
             dnf_tool=f"generation={generation}\n",
             dnf_would=(text, 1, errors),
             dnf_now=now,
-            rpm_place="uid=0\nfree=9 /\n",
+            host_place="uid=0\nfree=9 /\n",
         )
     )
 
@@ -149,7 +149,7 @@ def test_doubled_packages_stand_in_the_way():
 def test_application_tells_what_changed_and_what_was_kept():
     told = Dnf().parse_application(
         answer(
-            rpm_wait_1="holder=12 dnf upgrade\nwaited=3\n",
+            lock_wait_1="holder=12 dnf upgrade\nwaited=3\n",
             rpm_apply_1=(
                 "Complete!\n",
                 0,
@@ -170,7 +170,7 @@ def test_application_tells_what_changed_and_what_was_kept():
 
 def test_downloads_cut_short_on_a_full_disk_are_not_the_mirrors_fault():
     text = "Error: Error downloading packages:\n  a: Cannot download, all mirrors were already tried without success\n"
-    sections = answer(rpm_apply_1=("", 1, text), rpm_left="uid=0\nfree=0 /var\n")
+    sections = answer(rpm_apply_1=("", 1, text), host_left="uid=0\nfree=0 /var\n")
     assert [trouble.kind for trouble in Dnf().parse_application(sections).troubles] == [TroubleKind.DISK_FULL]
 
 
@@ -187,10 +187,10 @@ def test_no_text_makes_it_raise(text):
         dnf_would=text,
         rpm_apply_1=text,
         dnf_now=text,
-        rpm_place=text,
+        host_place=text,
         rpm_doubled=text,
         rpm_changed=text,
-        rpm_left=text,
+        host_left=text,
     )
     Dnf().parse_simulation(sections)
     Dnf().parse_application(sections)

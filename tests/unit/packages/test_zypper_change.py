@@ -50,7 +50,7 @@ def error(text):
 
 def test_summary_is_read_packages_only():
     told = Zypper().parse_simulation(
-        answer(zypper_would=xml(SUMMARY), rpm_place="uid=0\nfree=9 /\nfree=7 /var\n")
+        answer(zypper_would=xml(SUMMARY), host_place="uid=0\nfree=9 /\nfree=7 /var\n")
     )
     assert told.changes == (
         Change(
@@ -146,7 +146,7 @@ def test_what_was_killed_in_the_middle_is_broken(text, code):
 @given(st.text())
 def test_no_text_makes_it_raise(text):
     sections = answer(
-        zypper_would=text, rpm_apply_1=text, rpm_place=text, rpm_doubled=text, rpm_changed=text, rpm_left=text
+        zypper_would=text, rpm_apply_1=text, host_place=text, rpm_doubled=text, rpm_changed=text, host_left=text
     )
     Zypper().parse_simulation(sections)
     Zypper().parse_application(sections)

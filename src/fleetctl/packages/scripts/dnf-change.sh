@@ -52,7 +52,7 @@ dnf_simulate() {
     dnf_columns
     section dnf-tool dnf_prepare
     [ "$section_code" = 0 ] || return 0
-    section rpm-place rpm_place / /usr /etc "$dnf_cache"
+    section host-place host_place / /usr /etc "$dnf_cache"
     section dnf-would dnf_targets dnf_would
     section dnf-now dnf_now
     section rpm-doubled dnf_duplicates
@@ -103,13 +103,13 @@ dnf_apply() { # SECONDS
         dnf_cache=$(dnf_configured cachedir "$dnf_cache")
     fi
     section dnf-tool printf 'generation=%s\n' "$dnf_generation"
-    section rpm-place rpm_place / /usr /etc /var/lib/rpm "$dnf_cache"
+    section host-place host_place / /usr /etc /var/lib/rpm "$dnf_cache"
     [ "$(id -u)" = 0 ] || return 0
-    if rpm_place / /usr /etc /var/lib/rpm "$dnf_cache" | grep -q '^readonly='; then return 0; fi
+    if host_place / /usr /etc /var/lib/rpm "$dnf_cache" | grep -q '^readonly='; then return 0; fi
     rpm_apply "$1" 200 dnf_tries dnf_goes /var/lib/rpm/.rpm.lock /usr/lib/sysimage/rpm/.rpm.lock /var/lib/dnf/rpmdb_lock.pid \
         "$dnf_cache/download_lock.pid" "$dnf_cache/metadata_lock.pid" /var/lib/dnf/system-repo.lock /run/dnf/rpmtransaction.lock
     dnf_columns
     section dnf-cache dnf_prepare
     section rpm-doubled dnf_duplicates
-    section rpm-left rpm_place / /usr /etc "$dnf_cache" "$dnf_cache"/*/packages
+    section host-left host_place / /usr /etc "$dnf_cache" "$dnf_cache"/*/packages
 }

@@ -63,7 +63,7 @@ pacman_begin() {
 pacman_simulate() {
     pacman_place && own_folder || return 0
     pacman_cache=$(pacman-conf CacheDir | sed -n 1p)
-    section rpm-place rpm_place / /usr /etc "$pacman_cache"
+    section host-place host_place / /usr /etc "$pacman_cache"
     section pacman-unfinished pacman_unfinished
     pacman_begin
     section pacman-updates pacman -Qu
@@ -91,10 +91,10 @@ pacman_changed() {
 pacman_apply() { # SECONDS
     cd / && umask 022 && pacman_place && own_folder || return 0
     pacman_cache=$(pacman-conf CacheDir | sed -n 1p)
-    section rpm-place rpm_place / /usr /etc "$pacman_db" "$pacman_cache"
-    if [ "$(id -u)" != 0 ] || rpm_place / /usr /etc "$pacman_db" "$pacman_cache" | grep -q '^readonly='; then return 0; fi
-    rpm_limit=$1 rpm_waited=0 rpm_begun=$(date +%s) rpm_who=pacman_holder
-    section rpm-wait-1 rpm_wait
+    section host-place host_place / /usr /etc "$pacman_db" "$pacman_cache"
+    if [ "$(id -u)" != 0 ] || host_place / /usr /etc "$pacman_db" "$pacman_cache" | grep -q '^readonly='; then return 0; fi
+    lock_limit=$1 lock_waited=0 lock_begun=$(date +%s) lock_who=pacman_holder
+    section lock-wait-1 lock_wait
     [ "$section_code" = 0 ] || return 0
     section pacman-unfinished pacman_unfinished
     [ -z "$(pacman_unfinished)" ] || return 0
@@ -103,6 +103,6 @@ pacman_apply() { # SECONDS
     pacman_list >"$own/before"
     section pacman-apply pacman_does
     section pacman-changed pacman_changed
-    section rpm-left rpm_place / /usr /etc "$pacman_cache"
+    section host-left host_place / /usr /etc "$pacman_cache"
     section pacman-after pacman_unfinished
 }

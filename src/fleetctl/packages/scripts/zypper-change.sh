@@ -12,7 +12,7 @@ zypper_doubled() {
 zypper_simulate() {
     section zypper-tool zypper_prepare
     [ "$section_code" = 0 ] || return 0
-    section rpm-place rpm_place / /usr /etc /var/cache/zypp/packages
+    section host-place host_place / /usr /etc /var/cache/zypp/packages
     section zypper-would zypper_targets zypper_would
     section rpm-doubled zypper_doubled
     zypper_restore
@@ -33,10 +33,10 @@ zypper_goes() { # names of packages that it would remove or downgrade
 }
 
 zypper_apply() { # SECONDS
-    section rpm-place rpm_place / /usr /etc /var/lib/rpm /var/cache/zypp
+    section host-place host_place / /usr /etc /var/lib/rpm /var/cache/zypp
     [ "$(id -u)" = 0 ] || return 0
-    if rpm_place / /usr /etc /var/lib/rpm /var/cache/zypp | grep -q '^readonly='; then return 0; fi
+    if host_place / /usr /etc /var/lib/rpm /var/cache/zypp | grep -q '^readonly='; then return 0; fi
     rpm_apply "$1" 7 zypper_tries zypper_goes /run/zypp.pid /var/run/zypp.pid /var/lib/rpm/.rpm.lock /usr/lib/sysimage/rpm/.rpm.lock
     section rpm-doubled zypper_doubled
-    section rpm-left rpm_place / /usr /etc /var/cache/zypp/packages
+    section host-left host_place / /usr /etc /var/cache/zypp/packages
 }
