@@ -11,9 +11,9 @@ from fleetctl.packages.sections import Section
 
 __all__ = ["reboot_verdict"]
 
-# What every process has loaded, or only a boot loads: the list of `dnf needs-restarting`, in Arch's names.
+# What every process has, or only a boot loads: the list of `dnf needs-restarting`, in Arch's names.
 _CORE: Final = re.compile(
-    r"(?:glibc|systemd(?:-libs)?|dbus(?:-broker|-daemon)?|openssl|gnutls|linux-firmware(?:-\w+)?|(?:amd|intel)-ucode)"
+    r"(?:glibc|systemd(?:-libs)?|dbus(?:-broker|-daemon)?|linux-firmware(?:-\w+)?|(?:amd|intel)-ucode)"
 )
 _KERNEL: Final = re.compile(r"linux\d*(?:-(?:lts|zen|hardened|rt|rt-lts|mainline|cachyos|xanmod))?")
 _MARKS: Final = re.compile(r"[^0-9A-Za-z]+")

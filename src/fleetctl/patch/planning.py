@@ -41,7 +41,10 @@ _REBOOTING: Final = {
         *("dbus", "dbus-broker", "dbus-daemon", "microcode_ctl"),
     ),
     "zypper": ("kernel-*", "glibc", "systemd", "udev", "dbus-1", "ucode-*"),
-    "pacman": ("linux", "linux-lts", "linux-zen", "linux-hardened", "linux-rt"),
+    "pacman": (
+        *("linux", "linux-lts", "linux-zen", "linux-hardened", "linux-rt", "linux-firmware*", "*-ucode"),
+        *("glibc", "systemd", "systemd-libs", "dbus", "dbus-broker", "dbus-daemon"),
+    ),
     "apk": ("linux-lts", "linux-virt", "linux-rpi*"),
 }
 
