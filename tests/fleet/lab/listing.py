@@ -6,7 +6,7 @@ from typing import Final
 
 from lab.machine import Machine
 
-__all__ = ["changes", "listing"]
+__all__ = ["changes", "contents", "listing"]
 
 #: Where a host writes whatever it is asked: logins, logs, what belongs to the kernel.
 RESTLESS: Final = (
@@ -15,6 +15,8 @@ RESTLESS: Final = (
 )
 #: Even who only reads rpm's database shares memory with others through these.
 SHARED: Final = ("rpmdb.sqlite-shm", "rpmdb.sqlite-wal")
+#: Where programs keep what they are told, find out and remember.
+WRITTEN: Final = ("/etc", "/var", "/root", "/home", "/opt", "/srv", "/tmp", "/usr/local")
 IN_MEMORY: Final = ("/tmp", "/var/tmp", "/dev/shm")
 
 
@@ -30,6 +32,19 @@ def listing(machine: Machine) -> dict[str, str]:
     }
     memory = machine.inside("find", *IN_MEMORY, "-mindepth", "1", "-printf", "%p\t%y %m %U:%G\n").stdout
     return found | {path: facts for path, _, facts in (line.partition("\t") for line in memory.splitlines())}
+
+
+def contents(machine: Machine) -> dict[str, str]:
+    """A digest of every file where programs keep something, by `content of PATH`; not of those that readers share."""
+    found = machine.inside(
+        "find", *WRITTEN, "-xdev", "-type", "f", "-exec", "sha256sum", "{}", "+", check=False
+    )
+    rows = (line.partition("  ") for line in found.stdout.splitlines())
+    return {
+        path: digest
+        for digest, _, path in rows
+        if not path.startswith(RESTLESS) and not path.endswith(SHARED)
+    }
 
 
 def changes(before: dict[str, str], after: dict[str, str]) -> dict[str, tuple[str, str]]:

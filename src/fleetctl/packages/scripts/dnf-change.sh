@@ -49,6 +49,7 @@ dnf_columns() {
 
 dnf_simulate() {
     dnf_find
+    dnf_user_folder
     dnf_columns
     section dnf-tool dnf_prepare
     [ "$section_code" = 0 ] || return 0
@@ -56,6 +57,7 @@ dnf_simulate() {
     section dnf-would dnf_targets dnf_would
     section dnf-now dnf_now
     section rpm-doubled dnf_duplicates
+    dnf_tidy
 }
 
 # Packages are looked up where the plan looked them up: lists that are fetched anew now would be another plan.
