@@ -1,9 +1,10 @@
 """Draw the pictures of the documentation: real runs behind a terminal, as they looked.
 
-.venv/bin/python scripts/make_pictures.py [demo] [live]
+.venv/bin/python scripts/make_pictures.py [demo] [live] [patch]
 
 `demo.svg` is a whole `fleetctl demo`, with the live view as it was in the middle of it. `live.svg` is the live view of a run on
-200 hosts of the test fleet that take two seconds each, some of which cannot be reached.
+200 hosts of the test fleet that take two seconds each, some of which cannot be reached. `patch` draws `patch-scan.svg`,
+`patch-plan.svg`, `patch-install.svg` and `compliance.png` of real hosts of the test fleet; it wants root and chromium.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import json
 import os
 import pty
 import re
+import shlex
+import shutil
 import struct
 import subprocess
 import sys
@@ -28,6 +31,8 @@ ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "docs" / "pictures"
 PROGRAM = Path(sys.executable).with_name("fleetctl")
 COLUMNS, LINES = 116, 60
+WIDE = 150  # for tables of patches
+PAGE = (1000, 1250)
 SEQUENCE = re.compile(r"\x1b\[([0-9;?]*)([A-Za-z])|\x1b\][^\x07]*\x07")
 STATES = re.compile(r"\d+ (waiting|connecting|running)")
 COUNT = re.compile(r" (\d+)/(\d+) ")
@@ -78,13 +83,19 @@ def plain(line: str) -> str:
     return SEQUENCE.sub("", line)
 
 
-def record(argv: Sequence[str | Path], *, score: Callable[[list[str]], float]) -> tuple[list[str], list[str]]:
+def record(
+    argv: Sequence[str | Path],
+    *,
+    score: Callable[[list[str]], float],
+    columns: int = COLUMNS,
+    cwd: Path | None = None,
+) -> tuple[list[str], list[str]]:
     """Run a program at a terminal; return the screen at the end, and the live view with the highest score on the way."""
     leader, follower = pty.openpty()
-    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, columns, 0, 0))
     path = f"{PROGRAM.parent}:{os.environ['PATH']}"  # else the demo names the program by its path
-    env = {**os.environ, "PATH": path, "TERM": "xterm-256color", "COLUMNS": str(COLUMNS)}
-    child = subprocess.Popen(argv, stdin=follower, stdout=follower, stderr=follower, env=env)
+    env = {**os.environ, "PATH": path, "TERM": "xterm-256color", "COLUMNS": str(columns)}
+    child = subprocess.Popen(argv, stdin=follower, stdout=follower, stderr=follower, env=env, cwd=cwd)
     os.close(follower)
     screen, best = Screen(), list[str]()
     while True:
@@ -101,10 +112,10 @@ def record(argv: Sequence[str | Path], *, score: Callable[[list[str]], float]) -
     return screen.lines, best
 
 
-def draw(name: str, lines: Sequence[str], *, title: str) -> None:
+def draw(name: str, lines: Sequence[str], *, title: str, columns: int = COLUMNS) -> None:
     """Write `docs/pictures/NAME.svg`."""
     with Path(os.devnull).open("w") as nowhere:
-        console = Console(record=True, width=COLUMNS, file=nowhere, force_terminal=True)
+        console = Console(record=True, width=columns, file=nowhere, force_terminal=True)
         for line in lines:
             console.print(Text.from_ansi(line.rstrip()), no_wrap=True, overflow="crop")
         svg = console.export_svg(title=title)
@@ -170,9 +181,67 @@ def _middle(view: list[str]) -> float:
     return len(view) + len(STATES.findall(text)) + nearness
 
 
+def patch() -> None:
+    """Draw a patch night on six real hosts: scan, plan, installation in waves, and the report for a manager."""
+    sys.path.insert(0, str(ROOT / "tests" / "fleet"))
+    from lab.lab import Lab  # noqa: PLC0415 - of the test fleet, which only these pictures need
+    from lab.project import write_project  # noqa: PLC0415
+
+    lab = Lab.open()
+    try:
+        names = {"web-1": "deb12", "web-2": "deb12", "db-1": "rocky", "app-1": "suse", "edge-1": "arch"}
+        hosts = [lab.machine(kind, name) for name, kind in names.items()]
+        for host in hosts:
+            host.wait()
+        with tempfile.TemporaryDirectory(prefix="fleetctl-picture-") as temporary:
+            folder = Path(temporary)
+            project = write_project(folder, hosts)
+            (folder / "fleetctl.yaml").write_text(
+                "inventory: [inventory.yaml]\nssh: {known_hosts: [known_hosts]}\n"
+            )
+            shutil.copytree(ROOT / "examples/patch-night/policies", folder / "policies")
+            assert project.path == folder  # noqa: S101 - the commands below run there
+            _night(folder)
+    finally:
+        lab.close()
+
+
+def _night(folder: Path) -> None:
+    plan = "fleetctl patch plan all --exclude-package fl-broken -o night.plan"
+    waves = "--waves 1,50%,100% --gate 'systemctl is-active ssh' --yes"
+    for name, line in (
+        ("patch-scan", "fleetctl patch scan all --severity critical --severity high"),
+        ("patch-plan", plan),
+        ("patch-install", f"fleetctl patch install night.plan {waves}"),
+    ):
+        argv: list[str | Path] = [PROGRAM, *shlex.split(line)[1:]]
+        screen, _ = record(argv, score=len, columns=WIDE, cwd=folder)
+        lines = [text.replace(f"{folder}/", "") for text in screen]
+        draw(name, [f"$ {line}", *lines], title="fleetctl", columns=WIDE)
+    subprocess.run(
+        [PROGRAM, "compliance", "check", "all", "--quiet"], cwd=folder, check=False, stdout=subprocess.DEVNULL
+    )
+    page = folder / "compliance.html"
+    subprocess.run(
+        [PROGRAM, "compliance", "report", "--type", "Custom:policy", "-o", page], cwd=folder, check=True
+    )
+    target = PICTURES / "compliance.png"
+    size = ",".join(map(str, PAGE))
+    chromium = [
+        "chromium",
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--hide-scrollbars",
+        f"--window-size={size}",
+    ]
+    subprocess.run([*chromium, f"--screenshot={target}", page.as_uri()], check=True, capture_output=True)
+    print(f"{target}: {target.stat().st_size} bytes")
+
+
 def main(names: list[str]) -> None:
     """Draw the pictures that are named, or all."""
-    pictures = {"demo": demo, "live": live}
+    pictures = {"demo": demo, "live": live, "patch": patch}
     if unknown := set(names) - set(pictures):
         sys.exit(f"there is no picture {', '.join(sorted(unknown))}: choose from {', '.join(pictures)}")
     for name in names or pictures:
