@@ -79,3 +79,28 @@ def test_inventory_of_a_mixed_fleet_from_the_command_line(
     assert {"InstanceInformation", "InstanceDetailedInformation", "Network"} <= set(
         listed["Entities"][0]["Data"]
     )
+
+
+def test_a_difference_names_the_patch_installation_that_made_it(
+    fresh_deb12: Machine, fleet_project: Callable[..., FleetProject], tmp_path: Path
+) -> None:
+    """Not the scan, not the plan, not the look that were there too; and not the run that only asked."""
+    machine = fresh_deb12
+    flags = (*fleet_project([machine]).args, "--state", str(tmp_path / "state"))
+
+    def fleetctl(*args: str, codes: tuple[int, ...] = (0,)) -> str:
+        argv = [FLEETCTL, *args[:2], *flags, *args[2:]]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=300, cwd=tmp_path)
+        assert done.returncode in codes, done.stderr
+        return done.stdout
+
+    fleetctl("inventory", "collect", "all", "--type", "Application")
+    fleetctl("patch", "scan", "all", codes=(5,))
+    install = ("all", "--package", "fl-lib", "--reboot", "never", "--yes", "--format", "json")
+    report = json.loads(fleetctl("patch", "install", *install, codes=(5,)))
+    fleetctl("inventory", "collect", "all", "--type", "Application")
+    told = json.loads(fleetctl("inventory", "diff", machine.name, "--format", "json"))
+    by_name = {change["Name"].split()[0]: change for change in told["Changes"]}
+    assert {field["Field"] for field in by_name["fl-lib"]["Fields"]} >= {"Version", "InstalledTime"}
+    assert by_name["fl-lib"]["CommandId"] == report["CommandId"]
+    assert [(run["CommandId"], run["Comment"]) for run in told["Runs"]] == [(report["CommandId"], "Install")]

@@ -37,13 +37,15 @@ _NONE: Final = "(none)"
 def read_applications(sections: Sections, distribution: Distribution) -> tuple[list[Item], list[str], bool]:
     """Return the packages, what a reader should know, and whether there was any package manager at all.
 
+    Where one breaks off in the middle there are no packages: half a list would look as if the others had been removed.
+
     Args:
         sections: the host's answer.
         distribution: of the host, for package URLs.
     """
     items: list[Item] = []
     warnings: list[str] = []
-    found = False
+    found = broken = False
     for name, read in _READERS.items():
         section = sections[f"inv-{name}"]
         if section.code == 127 or (section.fault and not section.text):
@@ -55,8 +57,9 @@ def read_applications(sections: Sections, distribution: Distribution) -> tuple[l
             warnings.append(f"{unread} lines of {name} could not be read")
         if not section.ok:
             why = section.fault or " ".join(section.errors.split()[:30]) or f"exit code {section.code}"
-            warnings.append(f"{name} did not tell all: {why}")
-    return items, warnings, found
+            warnings.append(f"{name} did not tell all: {why}" + (": Application is left out" if rows else ""))
+            broken = broken or bool(rows)
+    return [] if broken else items, warnings, found
 
 
 def _item(row: Mapping[str, str], manager: str, distribution: Distribution) -> Item:

@@ -14,8 +14,10 @@ from fleetctl.store.runs import Runs, new_run_id
 __all__ = ["Change", "RunThen", "changes", "name_of", "runs_between"]
 
 _LONGEST_RUN: Final = timedelta(days=7)  # runs that began earlier are not looked for
-_SLACK: Final = timedelta(seconds=5)  # between the clocks of a host and of the controller
-_LOOKS: Final = frozenset({"AWS-GatherSoftwareInventory", "fleetctl-CheckPolicy"})  # documents that change nothing
+_SLACK: Final = timedelta(seconds=60)  # between the clocks of a host and of the controller
+_LOOKS: Final = frozenset(
+    {"AWS-GatherSoftwareInventory", "fleetctl-CheckPolicy"}
+)  # documents that change nothing
 _LOOKING: Final = frozenset({"Scan", "Plan", "List"})  # operations of documents that can also change
 
 
@@ -38,16 +40,15 @@ class Change:
     item: Item
 
     def made_by(self, runs: Sequence[RunThen]) -> str:
-        """Return the run in whose time the item says that it was installed; empty if there is none."""
+        """Return the run in whose time, or nearest to it, the item says that it was installed; empty if there is none."""
         try:
             when = datetime.fromisoformat(self.item.get("InstalledTime", ""))
         except ValueError:
             return ""
         if self.kind == "removed" or when.tzinfo is None:
             return ""
-        return next(
-            (run.run_id for run in runs if run.begun - _SLACK <= when <= (run.ended or when) + _SLACK), ""
-        )
+        near = min(runs, key=lambda run: run.away(when), default=None)
+        return near.run_id if near is not None and near.away(when) <= _SLACK else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +61,11 @@ class RunThen:
     what: str
     begun: datetime
     ended: datetime | None
+
+    def away(self, when: datetime) -> timedelta:
+        """Return how far a moment is from the time of the run; nothing where it is within."""
+        ended = self.ended if self.ended is not None else max(when, self.begun)
+        return max(self.begun - when, when - ended, timedelta())
 
 
 def name_of(type_: str, item: Item) -> str:
@@ -137,7 +143,11 @@ def _report(folder: Any) -> Mapping[str, Any]:
 def _then(run: Mapping[str, Any], report: Mapping[str, Any], host: str) -> RunThen | None:
     parameters = run.get("Parameters", {})
     operation = str(parameters.get("Operation", ""))
-    if run["DocumentName"] in _LOOKS or operation in _LOOKING or all(each["InstanceId"] != host for each in run["Hosts"]):
+    if (
+        run["DocumentName"] in _LOOKS
+        or operation in _LOOKING
+        or all(each["InstanceId"] != host for each in run["Hosts"])
+    ):
         return None
     own: Mapping[str, Any] = next(
         (each for each in report.get("Invocations", ()) if each["InstanceId"] == host), {}

@@ -6,6 +6,7 @@ import json
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
 from fleetctl.inventory.applications import read_applications
@@ -85,11 +86,30 @@ def _built_in(sections: Sections, wanted: Wanted, host: str) -> tuple[dict[str, 
             contents["Service"] = services
         else:
             warnings.append("its init system does not tell its services: Service is left out")
-    if "Process" in wanted.types:
-        contents["Process"] = read_processes(sections["inv-ps"], now=facts.time)
-    if "File" in wanted.types:
-        contents["File"] = _files(sections["inv-files"], warnings)
+    _opt_in(sections, wanted, contents, warnings, now=facts.time)
     return contents, warnings
+
+
+def _opt_in(
+    sections: Sections,
+    wanted: Wanted,
+    contents: dict[str, list[Item]],
+    warnings: list[str],
+    *,
+    now: datetime | None,
+) -> None:
+    """Add the types that are only collected when asked for."""
+    if "Process" in wanted.types:
+        if processes := read_processes(sections["inv-ps"], now=now):
+            contents["Process"] = processes
+        else:
+            warnings.append("its processes cannot be told: Process is left out")
+    if "File" in wanted.types:
+        files = _files(sections["inv-files"], warnings)
+        if sections["inv-files"].fault:
+            warnings.append(f"its files cannot be told ({sections['inv-files'].fault}): File is left out")
+        else:
+            contents["File"] = files
 
 
 def _files(section: Section, warnings: list[str]) -> list[Item]:

@@ -15,6 +15,7 @@ from fleetctl.packages.sections import Section, Sections
 __all__ = ["read_processes", "read_services"]
 
 _SUFFIX: Final = ".service"
+_NOT_RUNNING: Final = 127  # as the script says it of systemd
 _OPENRC: Final = re.compile(r"^ *(\S+)(?:\s+.*)? *\[ *(\S+).*\]$")
 _LEVEL: Final = re.compile(r"^ *(\S+) *\|(.*)$")
 _INITD: Final = re.compile(r"/(?:rc[2-5]\.d/S\d*|init\.d/)([A-Za-z0-9_.@+-]+)$")
@@ -26,8 +27,12 @@ _NO_SERVICES: Final = frozenset(
 
 def read_services(sections: Sections) -> tuple[list[Item], bool]:
     """Return the services, and whether the host has any init system that tells them."""
-    if sections["inv-units"].ok or sections["inv-unit-files"].ok:
-        return _systemd(sections["inv-units"], sections["inv-unit-files"]), True
+    units, unit_files = sections["inv-units"], sections["inv-unit-files"]
+    # Where systemd runs and does not answer, nothing is known of states: that is no host without systemd.
+    if units.ok or (unit_files.ok and units.code == _NOT_RUNNING):
+        return _systemd(units, unit_files), True
+    if unit_files.ok:
+        return [], False
     if sections["inv-openrc"].ok:
         return _openrc(sections["inv-openrc"], sections["inv-openrc-levels"]), True
     items = [*_inittab(sections["inv-inittab"]), *_initd(sections["inv-initd"])]

@@ -48,6 +48,8 @@ def compare(item: Mapping[str, str], field: str, value: str) -> int:
             return 0  # an upstream version may hold a dash
         key = _KEYS[manager]
         return _sign(key(_as_far(item, manager, value)), key(value))
+    if field == "Release" and manager in _KEYS:
+        return _sign(_KEYS[manager](told), _KEYS[manager](value))
     if field in _VERSIONS:
         return _sign(rpm_version_key(told), rpm_version_key(value))
     if _NUMBER.fullmatch(told) and _NUMBER.fullmatch(value):

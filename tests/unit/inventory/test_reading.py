@@ -138,3 +138,36 @@ def test_limits_of_files_and_faults_of_custom_files_are_said():
         "/x/a.json",
         "/x/c.json",
     ]
+
+
+@pytest.mark.parametrize(
+    ("case", "section", "code", "type_"),
+    [
+        ("deb12", "inv-dpkg", 2, "Application"),
+        ("rocky", "inv-rpm", 1, "Application"),
+        ("deb12", "inv-units", 1, "Service"),
+    ],
+)
+def test_half_a_list_is_never_kept_as_if_it_were_all(case, section, code, type_):
+    """What a host told before stays; half a list would look as if the rest had been removed."""
+    stdout = (GOLDEN / case / "stdout").read_bytes()
+    end = f"@@fleetctl {section} end 0".encode()
+    assert stdout.count(end) == 1
+    begin = stdout.index(f"@@fleetctl {section} begin".encode())
+    cut = stdout[: begin + (stdout.index(end) - begin) // 2].rpartition(b"\n")[0] + b"\n"
+    found = read_answer(
+        cut + f"@@fleetctl {section} end {code}".encode() + stdout.partition(end)[2], b"", WANTED, host=case
+    )
+    assert found.complete
+    assert type_ not in found.contents
+    assert any(f"{type_} is left out" in warning for warning in found.warnings)
+    assert {"Network", "InstanceInformation"} <= set(found.contents)
+
+
+def test_processes_that_cannot_be_told_are_not_none():
+    stdout = (GOLDEN / "deb12" / "stdout").read_bytes()
+    head, _, rest = stdout.partition(b"@@fleetctl inv-ps begin\n")
+    broken = (
+        head + b"@@fleetctl inv-ps begin\n@@fleetctl inv-ps end 1\n" + rest.partition(b"inv-ps end 0\n")[2]
+    )
+    assert "Process" not in read_answer(broken, b"", WANTED, host="x").contents
