@@ -230,7 +230,8 @@ def _chunks(text: str) -> list[str]:
     while start < len(text):
         end = min(start + _CHUNK, len(text))
         if end < len(text):
-            tail = re.search(r"(?:\\\\)*(\\0?[0-7]{0,3})?\Z", text[start:end])
+            # From the first backslash of a row on: digits behind an escaped backslash are no escape.
+            tail = re.search(r"(?<!\\)(?:\\\\)*(\\0?[0-7]{0,3})?\Z", text[start:end])
             cut = tail.start(1) if tail and tail.group(1) else end - start
             end = start + cut
         pieces.append(text[start:end])

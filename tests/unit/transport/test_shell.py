@@ -418,3 +418,11 @@ def test_without_proc_the_group_and_the_children_are_killed_and_nothing_is_prove
     assert process.wait(5) == -15
     assert process.stdout.read() == b""
     process.stdout.close()
+
+
+@pytest.mark.parametrize("offset", range(6))
+def test_digits_behind_a_backslash_are_never_taken_for_an_escape_where_pieces_end(offset: int) -> None:
+    """A detached job's script is encoded twice: it is full of backslashes before digits, and longer than a piece."""
+    text = "x" * offset + r"\0134" * 8000
+    done = through("sh", Command(script='printf %s "$1"', args=(text,)))
+    assert done.stdout.decode() == text
