@@ -161,8 +161,11 @@ def test_a_failing_script_and_a_kept_file_are_told_and_the_scan_sees_both(alpine
     assert [(t.kind, t.mend) for t in told.troubles] == [(TroubleKind.SCRIPT, "apk fix fl-broken")]
     assert told.kept_files == ("/etc/fl-app.conf",)
     assert {(c.name, c.after) for c in told.changes} == {("fl-broken", "1.0-r1"), ("fl-app", "1.1-r0")}
+    for later in (simulate(alpine, fl_lib="1.0-r0"), apply(alpine, fl_lib="1.0-r0")):
+        assert [(t.kind, t.mend) for t in later.troubles] == [(TroubleKind.BROKEN, "apk fix fl-broken")]
     state = scan(alpine)
     assert [p.name for p in state.broken] == ["fl-broken"]
+    assert next(u for u in state.updates if u.name == "fl-lib").candidate == "1.0-r0"
     assert any("/etc/fl-app.conf.apk-new" in warning for warning in state.warnings)
 
 

@@ -14,6 +14,7 @@ from fleetctl.packages.apk_lists import (
     read_repositories,
     read_updates,
 )
+from fleetctl.packages.apk_rehearsal import answered
 from fleetctl.packages.apk_troubles import list_faults
 from fleetctl.packages.apk_updates import ApkLists, holds_of, installed_of, read_lists, unsolved, update_of
 from fleetctl.packages.apkversion import apk_version_key
@@ -163,7 +164,7 @@ def _warnings(sections: Sections, unread: int, odd: Sequence[str]) -> Iterator[s
     if odd:
         yield f"{len(odd)} lines of apk version could not be read: {odd[0][:80]}"
     upgrade = sections["apk-upgrade"]
-    if not upgrade.ok and not unsolved(upgrade):
+    if not answered(upgrade) and not unsolved(upgrade):
         said = " ".join(upgrade.errors.split())[:200] or upgrade.fault or f"exit code {upgrade.code}"
         yield f"apk does not tell what it would upgrade: {said}"
     beside = [line for line in sections["apk-beside"].lines if line.startswith("/")]

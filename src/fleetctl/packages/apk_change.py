@@ -7,13 +7,14 @@ import shlex
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from fleetctl.packages.apk_lists import memory_notes, read_installed
+from fleetctl.packages.apk_lists import memory_notes
 from fleetctl.packages.apk_rehearsal import (
     disk_use,
     download_size,
     read_steps,
     short_of_space,
     sized,
+    standing,
     unexplained,
     unlike,
     unplanned,
@@ -59,7 +60,7 @@ class ApkChanger:
         more = disk_use(sections, changes)
         troubles = [*place_troubles(sections, tool="apk")]
         if not troubles:
-            troubles = unplanned(would) or unlike(sections, changes)
+            troubles = standing(sections["apk-here"]) or unplanned(would) or unlike(sections, changes)
         return Simulation(
             changes=changes,
             download=download_size(changes),
@@ -94,9 +95,8 @@ class ApkChanger:
             troubles = _not_tried(sections)
         if tried:
             troubles += _done(does)
-        troubles += _standing(
-            sections["apk-after"], {name for trouble in troubles for name in trouble.packages}
-        )
+        known = {name for trouble in troubles for name in trouble.packages}
+        troubles += standing(sections["apk-after"], known=known)
         return Applied(
             ok=does.ok and not troubles,
             changes=tuple(_changes(sections)),
@@ -126,7 +126,8 @@ def _script(wanted: Sequence[Wanted], act: str) -> str:
 def _not_tried(sections: Sections) -> list[Trouble]:
     """Tell why it ended with the rehearsal."""
     would = sections["apk-would"]
-    found = unplanned(would) or unlike(sections, read_steps(would.lines))
+    found = standing(sections["apk-here"]) or unplanned(would)
+    found = found or unlike(sections, read_steps(would.lines))
     told = {name for trouble in found for name in trouble.packages}
     marked = (line.partition("=") for line in sections["apk-unlike"].lines)
     gone = [name for mark, _, name in marked if mark == "beyond" and name not in told]
@@ -142,18 +143,6 @@ def _done(does: Section) -> list[Trouble]:
         message = f"apk was killed in the middle of it (signal {does.code - _SIGNAL})"
         return [Trouble(kind=TroubleKind.BROKEN, message=message, mend="apk fix"), *found]
     return found if found or does.ok else [unexplained(does, "failed")]
-
-
-def _standing(section: Section, known: set[str]) -> list[Trouble]:
-    """Tell of packages that apk itself now calls broken."""
-    rows = [row for row in read_installed(section.text)[0] if {"f", "s"} & set(row.flags)]
-    names = tuple(row.name for row in rows if row.name not in known)
-    if not names:
-        return []
-    message = f"apk holds these packages for broken: {', '.join(names)}"
-    return [
-        Trouble(kind=TroubleKind.BROKEN, message=message, mend=f"apk fix {' '.join(names)}", packages=names)
-    ]
 
 
 def _changes(sections: Sections) -> Iterator[Change]:

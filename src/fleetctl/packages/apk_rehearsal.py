@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final
 
 from fleetctl.packages.apk_lists import read_builds, read_installed, read_policy, read_world
@@ -13,11 +13,13 @@ from fleetctl.packages.change import Change, ChangeKind, Trouble, TroubleKind
 from fleetctl.packages.sections import Section, Sections
 
 __all__ = [
+    "answered",
     "disk_use",
     "download_size",
     "read_steps",
     "short_of_space",
     "sized",
+    "standing",
     "unexplained",
     "unlike",
     "unplanned",
@@ -34,6 +36,7 @@ _KINDS: Final[dict[str, ChangeKind]] = {
     "Reinstalling": "reinstall",
     "Purging": "remove",
 }
+_ENDED: Final = re.compile(r"^(?:OK:|\d+ errors?;|ERRORS;)", re.MULTILINE)
 _FREE: Final = re.compile(r"^free=(\d{1,15}) ", re.MULTILINE)
 
 
@@ -49,6 +52,28 @@ def read_steps(lines: Iterable[str]) -> list[Change]:
         after = two or ("" if kind == "remove" else one)
         changes.append(Change(kind=kind, name=found[2], before=before, after=after))
     return changes
+
+
+def answered(section: Section) -> bool:
+    """Tell whether apk came to its end, be it with errors: it counts packages that were broken before, also where it only rehearses."""
+    return not section.fault and _ENDED.search(section.text) is not None
+
+
+def standing(section: Section, *, known: Collection[str] = ()) -> list[Trouble]:
+    """Tell of packages that apk itself calls broken: it would not mend them along the way, and never come to a good end.
+
+    Args:
+        section: entries of the database of installed packages.
+        known: names of packages that something was told of already.
+    """
+    rows = [row for row in read_installed(section.text)[0] if {"f", "s"} & set(row.flags)]
+    names = tuple(row.name for row in rows if row.name not in known)
+    if not names:
+        return []
+    message = f"apk holds these packages for broken: {', '.join(names)}"
+    return [
+        Trouble(kind=TroubleKind.BROKEN, message=message, mend=f"apk fix {' '.join(names)}", packages=names)
+    ]
 
 
 def sized(sections: Sections, steps: Iterable[Change]) -> Iterator[Change]:

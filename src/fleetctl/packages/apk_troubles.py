@@ -18,12 +18,12 @@ _LIST: Final = re.compile(
 )
 _ABSENT: Final = re.compile(r"No such file or directory|could not be found|cache not available")
 _UNTRUSTED: Final = re.compile(r"UNTRUSTED|BAD signature|BAD archive|integrity error")
-_ERROR: Final = re.compile(r"^\s*ERROR: (.+)$", re.MULTILINE)
+_ERROR: Final = re.compile(r"^\s*ERROR: +(.+)$", re.MULTILINE)
 _FULL_NAME: Final = re.compile(r"(\S+)-(\d[^\s-]*(?:-r\d+)?)")
 _SCRIPT: Final = re.compile(
-    r"(?:\S*/)?(\S+?-\d\S*?)\.((?:pre|post)-(?:install|upgrade|deinstall)|trigger): (?:script |failed to execute: ?)(.*)"
+    r"(?:\S*/)?(\S+?-\d\S*?)\.((?:pre|post)-(?:install|upgrade|deinstall)|trigger): (?:script |failed to execute: )?(.*)"
 )
-_HOOK: Final = re.compile(r"(?:\S*/)?(\S+): script (.*)")
+_HOOK: Final = re.compile(r"(?:\S*/)?(\S+): (?:script )?((?:exited with|killed by|stopped by) .*)")
 _TAKEN: Final = re.compile(r"Unable to lock database: (.*)")
 _OVERWRITE: Final = re.compile(r"(\S+): trying to overwrite (\S+) owned by (\S+?)\.?$")
 _PACKAGE: Final = re.compile(r"(\S+-\d\S*): (.+)")

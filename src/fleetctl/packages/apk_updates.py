@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from fleetctl.packages.apk_lists import ApkBuild, ApkRow, Constraint, read_builds, read_policy, read_world
-from fleetctl.packages.apk_rehearsal import read_steps
+from fleetctl.packages.apk_rehearsal import answered, read_steps
 from fleetctl.packages.apkversion import apk_version_key, split_apk_version
 from fleetctl.packages.model import AvailableUpdate, AvailableVersion, Hold, InstalledPackage, Origin
 from fleetctl.packages.sections import Section, Sections
@@ -76,7 +76,7 @@ def read_lists(sections: Sections) -> ApkLists:
         builds=read_builds(sections["apk-details"].text),
         world=read_world(sections["apk-world"].lines),
         candidates={step.name: step.after for step in steps if step.kind == "upgrade"},
-        planned=upgrade.ok or bool(unsolved(upgrade)),
+        planned=answered(upgrade) or bool(unsolved(upgrade)),
     )
 
 

@@ -110,7 +110,7 @@ case $verb in
         fi
         steps=$(plan)
         total=$(echo "$steps" | grep -c .)
-        errors=0 at=0
+        errors=$(grep -c '^f:.*[fs]' "$db") at=0
         while read -r kind name old new; do
             [ -n "$kind" ] || continue
             at=$((at + 1))

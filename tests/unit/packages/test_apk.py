@@ -193,6 +193,11 @@ def test_a_world_that_cannot_be_is_a_fault_and_nothing_moves():
     assert told.errors == ()
 
 
+def test_an_upgrade_that_counts_broken_packages_as_errors_has_answered():
+    told = state(BEHIND, {"apk_upgrade": (BEHIND["apk_upgrade"].replace("OK:", "1 error;"), 1)})
+    assert (told.warnings, told.updates[0].candidate) == ((), "1.2-r0")
+
+
 def test_an_upgrade_that_does_not_answer_is_a_warning_and_keeps_nothing_back():
     told = state(BEHIND, {"apk_upgrade": ("", 1, "apk: unrecognized option")})
     assert told.warnings == ("apk does not tell what it would upgrade: apk: unrecognized option",)

@@ -88,6 +88,9 @@ OK: 12 MiB in 20 packages
         ("ERROR: a-1.1-r0: No space left on device", TroubleKind.DISK_FULL, ("a",), "apk cache clean"),
         ("ERROR: a-1.1-r0: failed to extract usr/bin/a: Read-only file system", TroubleKind.READ_ONLY, ("a",), ""),
         ("ERROR: a-1.1-r0.post-upgrade: script exited with error 1", TroubleKind.SCRIPT, ("a",), "apk fix a"),
+        ("  ERROR: lib/apk/exec/a-1.1-r0.post-upgrade: exited with error 1", TroubleKind.SCRIPT, ("a",), "apk fix a"),
+        ("ERROR:   a-1.1-r0.pre-upgrade: failed to execute: Permission denied", TroubleKind.SCRIPT, ("a",), "apk fix a"),
+        ("ERROR: 10-snapshot: exited with error 1", TroubleKind.SCRIPT, (), ""),
         ("ERROR: lib/apk/exec/a-1.1-r0.trigger: script killed by signal 9", TroubleKind.SCRIPT, ("a",), "apk fix a"),
         ("ERROR: etc/apk/commit_hooks.d/10-snapshot: script exited with error 1", TroubleKind.SCRIPT, (), ""),
         ("ERROR: a-1.1-r0: trying to overwrite usr/bin/x owned by b-2.0-r0.", TroubleKind.DEPENDENCIES, ("a",), "apk fix a"),
@@ -178,6 +181,14 @@ def test_a_rehearsal_that_is_not_what_is_wanted_says_why(case, kind, says):
     told = Apk().parse_simulation(rehearsal(**case))
     assert [trouble.kind for trouble in told.troubles] == [kind]
     assert says in told.troubles[0].message
+
+
+def test_what_was_broken_before_is_to_be_mended_first():
+    broken = answer(
+        rpm_place="uid=0\n", apk_here=f"{HERE}f:s\n", apk_would=("1 error; 1 MiB in 2 packages\n", 1)
+    )
+    for told in (Apk().parse_simulation(broken), Apk().parse_application(broken)):
+        assert [(t.kind, t.mend) for t in told.troubles] == [(TroubleKind.BROKEN, "apk fix b")]
 
 
 def test_a_repository_that_is_left_out_is_told_first():
