@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypeAlias
 
 from fleetctl.packages.alpmversion import alpm_version_key
 from fleetctl.packages.collect import script_text
@@ -24,6 +24,7 @@ from fleetctl.packages.model import (
 from fleetctl.packages.pacman_change import PacmanChanger
 from fleetctl.packages.pacman_db import (
     Config,
+    Detail,
     half_written,
     read_config,
     read_details,
@@ -42,6 +43,9 @@ _BLIND: Final = (
     "pacman's repositories name no security fixes: missing security updates cannot be told from others"
 )
 _LISTED: Final = 5
+
+Packages: TypeAlias = tuple[InstalledPackage, ...]
+Details: TypeAlias = dict[str, list[Detail]]
 
 
 class Pacman(PacmanChanger):
@@ -74,14 +78,15 @@ class Pacman(PacmanChanger):
     def parse(self, sections: Sections, facts: HostFacts) -> PackageState:
         """Read a host's answer."""
         config = read_config(sections["pacman-config"].lines)
-        installed, unread = read_installed(sections["pacman-installed"].lines)
         offered = read_offered(sections["pacman-offers"].lines)
-        installed = tuple(
-            replace(p, origins=(Origin(repository=offered[p.name][0]),))
-            if offered.get(p.name, ("", ""))[1] == p.version
-            else p
-            for p in installed
+        places = {
+            name: (Origin(repository=name),) for name in {repository for repository, _ in offered.values()}
+        }
+        installed, unread = read_installed(
+            sections["pacman-installed"].text,
+            {(name, version): places[repository] for name, (repository, version) in offered.items()},
         )
+        details = read_details(sections["pacman-details"].lines)
         services, unseen = _services(sections["pacman-services"])
         errors = list(dict.fromkeys(_errors(sections, config)))
         if any(line.startswith("unknown=") for line in sections["pacman-lock"].lines):
@@ -95,7 +100,7 @@ class Pacman(PacmanChanger):
             manager=self.name,
             facts=facts,
             installed=installed,
-            updates=tuple(_updates(sections, installed)),
+            updates=tuple(_updates(sections, installed, details)),
             holds=tuple(_holds(config)),
             reboot=reboot_verdict(sections["pacman-kernel"], facts, installed),
             services=services,
@@ -103,14 +108,13 @@ class Pacman(PacmanChanger):
             metadata_time=_metadata_time(sections, facts),
             blind="" if errors else _BLIND,
             errors=tuple(errors),
-            warnings=tuple(_warnings(sections, installed, unread)),
+            warnings=tuple(_warnings(sections, installed, details, unread)),
             unseen=tuple(unseen),
         )
 
 
-def _updates(sections: Sections, installed: tuple[InstalledPackage, ...]) -> Iterator[AvailableUpdate]:
+def _updates(sections: Sections, installed: Packages, details: Details) -> Iterator[AvailableUpdate]:
     told = {update.name: update for update in read_updates(sections["pacman-updates"].lines)}
-    details = read_details(sections["pacman-details"].lines)
     upgrade = sections["pacman-upgrade"]
     # Without a plan (dependencies) nothing can be said to be kept back by it.
     rows = (line.split(" ") for line in upgrade.lines)
@@ -207,7 +211,7 @@ def _unmet(check: Section, *, known: bool) -> Iterator[str]:
             yield line.removeprefix("error: ").strip()
 
 
-def _warnings(sections: Sections, installed: tuple[InstalledPackage, ...], unread: int) -> Iterator[str]:
+def _warnings(sections: Sections, installed: Packages, details: Details, unread: int) -> Iterator[str]:
     if unread:
         yield f"{unread} lines of the answer could not be read"
     for line in sections["pacman-lock"].lines:
@@ -219,8 +223,8 @@ def _warnings(sections: Sections, installed: tuple[InstalledPackage, ...], unrea
     if upgrade.code > 0:
         yield f"pacman cannot plan an upgrade of all: {' '.join(_complaints(upgrade)) or 'it gave no reason'}"
     names = {package.name for package in installed}
-    for details in read_details(sections["pacman-details"].lines).values():
-        for detail in details:
+    for offers in details.values():
+        for detail in offers:
             if (old := [name for name in detail.replaces if name in names]) and detail.name not in names:
                 yield f"pacman -Su would replace {', '.join(old)} with {detail.name}: fleetctl does not, for it never removes a package"
     kept = sections["pacman-kept"].lines

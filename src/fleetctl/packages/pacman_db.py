@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
+from operator import attrgetter
 from typing import Final
 
 from fleetctl.packages.alpmversion import split_alpm_version
@@ -13,6 +15,7 @@ from fleetctl.packages.facts import moment
 from fleetctl.packages.model import AvailableVersion, InstalledPackage, Origin
 
 __all__ = [
+    "NOT_WHOLE",
     "Config",
     "Detail",
     "Update",
@@ -24,10 +27,15 @@ __all__ = [
     "read_updates",
 ]
 
+# In the order in which libalpm writes an entry.
+_ENTRY: Final = re.compile(
+    r"^name=(.+)\nversion=(.+)\n(?:base=(.*)\n)?(?:arch=(.*)\n)?(?:installed=(.*)(?:\n|\Z))?", re.MULTILINE
+)
 _UPDATE: Final = re.compile(r"(\S+) (\S+) -> (\S+)( \[ignored\])?")
 _OFFER: Final = re.compile(r"(\S+) (\S+) (\S+) \[installed(?:: \S+)?\]")
 _SIZE: Final = re.compile(r"(\d{1,12}(?:\.\d{1,6})?) ([KMGT]i)?B")
 _UNITS: Final = {"": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+NOT_WHOLE: Final = "its entry in the package database is not whole"
 _UPGRADES: Final = {"All", "Upgrade"}
 
 
@@ -101,40 +109,37 @@ def half_written(lines: Sequence[str]) -> list[tuple[str, str]]:
     return [(path, _parts(path)[0]) for path in paths]
 
 
-def read_installed(lines: Sequence[str]) -> tuple[tuple[InstalledPackage, ...], int]:
-    """Read the packages of the local database, and the number of lines that make no sense."""
-    found: list[dict[str, str]] = []
-    unread = 0
-    for line in lines:
-        key, equals, value = line.partition("=")
-        if key == "half" and equals:
-            name, version = _parts(value)
-            found.append({"name": name, "version": version, "half": value})
-        elif key == "name" and equals:
-            found.append({"name": value})
-        elif equals and found and key in {"version", "base", "arch", "installed"}:
-            found[-1][key] = value
-        else:
-            unread += bool(line.strip())
-    whole = [row for row in found if row["name"] and row.get("version")]
-    packages = {row["name"]: _package(row) for row in whole}
-    return tuple(sorted(packages.values(), key=lambda package: package.name)), unread + len(found) - len(
-        whole
-    )
+def read_installed(
+    text: str, origins: Mapping[tuple[str, str], tuple[Origin, ...]]
+) -> tuple[tuple[InstalledPackage, ...], int]:
+    """Read the packages of the local database, and the number of lines that make no sense.
+
+    Args:
+        text: of the section.
+        origins: where a name and version can be had now.
+    """
+    found = [_package(row, origins) for row in _ENTRY.findall(text)]
+    rest = [line for line in _ENTRY.sub("", text).splitlines() if line.strip()]
+    halves = half_written(rest)
+    for path, name in halves:
+        found.append(replace(_package((name, _parts(path)[1], "", "", ""), origins), broken=NOT_WHOLE))
+    found.sort(key=attrgetter("name"))
+    return tuple(found), len(rest) - len(halves)
 
 
-def _package(row: dict[str, str]) -> InstalledPackage:
-    epoch, upstream, release = split_alpm_version(row["version"])
+def _package(row: Sequence[str], origins: Mapping[tuple[str, str], tuple[Origin, ...]]) -> InstalledPackage:
+    name, version, base, arch, installed = row
+    epoch, upstream, release = split_alpm_version(version)
     return InstalledPackage(
-        name=row["name"],
-        version=row["version"],
-        arch=row.get("arch", ""),
+        name=name,
+        version=version,
+        arch=arch,
         epoch=epoch,
         upstream=upstream,
         release=release,
-        source=row.get("base") or row["name"],
-        broken="its entry in the package database is not whole" if "half" in row else "",
-        installed_at=moment(row.get("installed", "")),
+        source=base or name,
+        origins=origins.get((name, version), ()),
+        installed_at=moment(installed),
     )
 
 
@@ -165,8 +170,9 @@ def read_details(lines: Sequence[str]) -> dict[str, list[Detail]]:
     found: dict[str, list[Detail]] = {}
     row: dict[str, str] = {}
     for line in [*lines, "Repository :"]:
-        key, colon, value = (part.strip() for part in line.partition(":"))
-        if key == "Repository" and colon:
+        key, _, value = line.partition(" : ")
+        key = key.rstrip(" :")
+        if key == "Repository":
             if {"Name", "Version"} <= set(row):
                 found.setdefault(row["Name"], []).append(_detail(row))
             row = {}
@@ -191,6 +197,7 @@ def _detail(row: dict[str, str]) -> Detail:
     )
 
 
+@lru_cache(maxsize=65536)  # the same builds on every host
 def _date(text: str) -> datetime | None:
     """Read a date of the C locale; the host was asked in UTC."""
     try:
