@@ -104,6 +104,7 @@ apt_holder() {
     [ -r /proc/locks ] || return 0
     for apt_path in /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/cache/apt/archives/lock /var/lib/apt/lists/lock; do
         apt_inode=$(stat -c %i "$apt_path" 2>/dev/null) || continue
+        # shellcheck disable=SC2013 # numbers have no blanks
         for apt_pid in $(sed -n "s/^[0-9]*: POSIX  *[A-Z]*  *WRITE \([1-9][0-9]*\) [^ ]*:$apt_inode .*/\1/p" /proc/locks); do
             # Another file system may have a file of that number.
             apt_has_open "$apt_pid" "$apt_path" || continue
