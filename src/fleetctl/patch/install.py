@@ -119,7 +119,8 @@ class _Installation:
         if todo and not await self._as_planned(look, todo):
             return self._told(look)
         if todo:
-            await self._install(look, todo)
+            del look  # a megabyte and more for each host at work, for as long as it takes
+            await self._install(manager.name, todo)
             look = await look_at(self._session, self._task.scan, step="after")
             self._miss(look, manager)
         if look.result is not None and self._wants_reboot(look):
@@ -177,10 +178,10 @@ class _Installation:
             )
         return not lines
 
-    async def _install(self, look: Look, todo: tuple[PlannedPatch, ...]) -> None:
+    async def _install(self, manager: str, todo: tuple[PlannedPatch, ...]) -> None:
         if not await self._hook(self._task.pre, "pre-install"):
             return
-        changer = changer_of(self._task.scan.managers, look.state.manager)
+        changer = changer_of(self._task.scan.managers, manager)
         script = changer.apply_script(
             tuple(patch.wanted for patch in todo),
             lock_seconds=self._task.lock_seconds,
