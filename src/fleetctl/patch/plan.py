@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,7 @@ class HostPlan:
         return cls(**values)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """What is to be done on a fleet.
 
@@ -147,7 +148,11 @@ class Plan:
 
     def of(self, host: str) -> HostPlan | None:
         """Return one host's share."""
-        return next((plan for plan in self.hosts if plan.host == host), None)
+        return self._shares.get(host)
+
+    @cached_property
+    def _shares(self) -> dict[str, HostPlan]:
+        return {plan.host: plan for plan in self.hosts}
 
     @property
     def work(self) -> tuple[HostPlan, ...]:
