@@ -150,3 +150,20 @@ def test_hosts_that_left_the_inventory_are_left_out_and_named(fleetctl, write, p
     assert done.json[0]["Hosts"] == 2
     assert "the inventory does not know them: web-3" in done.stderr
     assert "base/one" in fleetctl("compliance", "show", "web-3").stdout
+
+
+def test_a_check_of_one_policy_hides_nothing_of_the_others_and_drafts_do_not_stay(fleetctl, write, project):
+    write("false")
+    (project / "policies" / "more.yaml").write_text(
+        "name: more\nchecks: [{id: a, title: A, command: {run: 'true'}}]\n"
+    )
+    (project / "draft.yaml").write_text("name: draft\nchecks: [{id: a, title: A, command: {run: 'false'}}]\n")
+    assert fleetctl("compliance", "check", "web-1").code == 5
+    assert fleetctl("compliance", "check", "web-1", "--policy", "more").code == 0
+    assert fleetctl("compliance", "check", "web-1", "--policy", "draft.yaml").code == 5
+    done = fleetctl("compliance", "list", "--format", "json")
+    assert [item["Id"] for item in done.json] == ["base/one", "base/two", "more/a"]
+    assert "does not have these policies: draft" in done.stderr
+    (row,) = fleetctl("compliance", "summary", "--format", "json").json
+    assert (row["Hosts"], row["NonCompliant"], row["Findings"]) == (1, 1, 1)
+    assert "draft/a" in fleetctl("compliance", "show", "web-1").stdout

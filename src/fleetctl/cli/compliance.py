@@ -256,7 +256,7 @@ def _standing(
         app: the shared flags.
         type_: only of this type of compliance.
         host: only on this one.
-        known: leave out hosts that the inventory does not know any more, and say so.
+        known: leave out hosts that the inventory, and policies that the project does not know any more, and say so.
     """
     fleet = app.fleet()
     found = fleet.compliance_standing(type_=type_, host=host)
@@ -271,7 +271,16 @@ def _standing(
             app.note(f"left out, the inventory does not know them: {fold(sorted(gone))}")
         found.resources = {key: told for key, told in found.resources.items() if key[1] not in gone}
         found.items = {key: items for key, items in found.items.items() if key[1] not in gone}
+        _leave_out_policies(app, found)
     return found
+
+
+def _leave_out_policies(app: App, found: Standing) -> None:
+    from fleetctl.compliance.history import leave_out_policies  # noqa: PLC0415
+
+    names = app.fleet().policy_names()
+    if names is not None and (gone := leave_out_policies(found, but=names)):
+        app.note(f"left out, the project does not have these policies: {', '.join(sorted(gone))}")
 
 
 def _wanted(item: Mapping[str, Any], given: Mapping[str, Any]) -> bool:

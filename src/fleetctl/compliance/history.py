@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from fleetctl.compliance.index import Kept, ReportIndex, Word
+from fleetctl.compliance.index import Kept, ReportIndex, Word, part_of
+from fleetctl.compliance.model import Severity, SeverityCounts
 from fleetctl.errors import StateFolderError
 
-__all__ = ["Standing", "kept_reports", "read_report", "standing", "trend"]
+__all__ = ["Standing", "kept_reports", "leave_out_policies", "read_report", "standing", "trend"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,18 +50,80 @@ def standing(folder: Path, *, type_: str | None = None, host: str | None = None)
         by_report.setdefault(word.path, []).append(word)
     for path in sorted(by_report):
         _take(found, read_report(path), by_report[path])
+    told: dict[tuple[str, str], set[Path]] = {}
+    for word in words:
+        told.setdefault((word.type, word.host), set()).add(word.path)
+    _counted(found, (key for key, paths in told.items() if len(paths) > 1))
     return found
 
 
 def _take(found: Standing, report: Mapping[str, Any], words: Iterable[Word]) -> None:
-    mine = {word.host: (word.type, word.host) for word in words}
-    found.items.update({key: [] for key in mine.values()})
+    mine = {(word.host, word.part): (word.type, word.host) for word in words}
+    hosts = {host: key for (host, _), key in mine.items()}
     for resource in report["ResourceSummaries"]:
-        if (key := mine.get(resource["ResourceId"])) is not None:
-            found.resources[key] = resource
+        if (key := hosts.get(resource["ResourceId"])) is not None:
+            known = found.resources.get(key)
+            found.resources[key] = resource if known is None else _later(known, resource)
+            found.items.setdefault(key, [])
     for item in report["ComplianceItems"]:
-        if (key := mine.get(item["ResourceId"])) is not None:
+        if (key := mine.get((item["ResourceId"], part_of(item)))) is not None:
             found.items[key].append(item)
+
+
+def leave_out_policies(found: Standing, *, but: Container[str]) -> set[str]:
+    """Leave out what was found by policies that are no more, and return their names.
+
+    Args:
+        found: is changed.
+        but: names of the policies that there are.
+    """
+    gone: set[str] = set()
+    for key, items in list(found.items.items()):
+        left = [item for item in items if not (part := part_of(item)) or part in but]
+        if len(left) == len(items):
+            continue
+        gone |= {part_of(item) for item in items} - {part_of(item) for item in left}
+        found.items[key] = left
+        if left:
+            _counted(found, [key])
+        else:
+            del found.items[key], found.resources[key]
+    return gone
+
+
+def _later(one: Mapping[str, Any], other: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the summary of the later look at a host."""
+    return max(one, other, key=lambda told: datetime.fromisoformat(told["ExecutionSummary"]["ExecutionTime"]))
+
+
+def _counted(found: Standing, keys: Iterable[tuple[str, str]]) -> None:
+    """Count the items of hosts whose policies were checked in several reports: no report has these numbers."""
+    for key in keys:
+        items = found.items[key]
+        seen = [item["Status"] for item in items]
+        words = ("NON_COMPLIANT", "UNKNOWN")
+        found.resources[key] = {
+            **found.resources[key],
+            "Status": next((word for word in words if word in seen), "COMPLIANT"),
+            "OverallSeverity": _worst(items),
+            "CompliantSummary": _counts("Compliant", items, "COMPLIANT"),
+            "NonCompliantSummary": _counts("NonCompliant", items, "NON_COMPLIANT"),
+            "WaivedCount": seen.count("WAIVED"),
+            "UnknownCount": seen.count("UNKNOWN"),
+        }
+
+
+def _counts(kind: str, items: Iterable[Mapping[str, Any]], status: str) -> dict[str, Any]:
+    graves = [item["Severity"] for item in items if item["Status"] == status]
+    by_severity = {
+        f"{severity.value.capitalize()}Count": graves.count(severity.value) for severity in Severity
+    }
+    return {f"{kind}Count": len(graves), "SeveritySummary": by_severity}
+
+
+def _worst(items: Iterable[Mapping[str, Any]]) -> str:
+    graves = {Severity(item["Severity"]) for item in items if item["Status"] == "NON_COMPLIANT"}
+    return SeverityCounts.of(graves).worst.value
 
 
 def read_report(path: Path) -> dict[str, Any]:

@@ -17,10 +17,11 @@ from typing import Any, Final, Self
 
 from fleetctl.errors import StateFolderError
 
-__all__ = ["Kept", "ReportIndex", "Word"]
+__all__ = ["Kept", "ReportIndex", "Word", "part_of"]
 
 _FILE: Final = ".index.db"
-_VERSION: Final = 1
+_POLICIES: Final = "Custom:policy"
+_VERSION: Final = 2
 _PATIENCE: Final = 10.0  # seconds to wait for another process that writes
 _FIELDS: Final = (
     "ComplianceType",
@@ -38,8 +39,8 @@ _TABLES: Final = (
         type TEXT, run TEXT, captured TEXT, summary TEXT
     )""",
     """CREATE TABLE words (
-        type TEXT NOT NULL, host TEXT NOT NULL, time TEXT NOT NULL, report INTEGER NOT NULL REFERENCES reports (id),
-        PRIMARY KEY (type, host, time, report)
+        type TEXT NOT NULL, host TEXT NOT NULL, part TEXT NOT NULL, time TEXT NOT NULL,
+        report INTEGER NOT NULL REFERENCES reports (id), PRIMARY KEY (type, host, part, time, report)
     ) WITHOUT ROWID""",
     f"PRAGMA user_version = {_VERSION}",
 )
@@ -73,10 +74,15 @@ class Kept:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Word:
-    """The newest verdict about a host, and the report that tells it."""
+    """The newest verdict about a host, and the report that tells it.
+
+    Attributes:
+        part: name of the policy that it is about; empty where a report tells all of its type.
+    """
 
     type: str
     host: str
+    part: str
     path: Path
 
 
@@ -142,18 +148,21 @@ class ReportIndex:
         ]
 
     def newest(self, *, type_: str | None = None, host: str | None = None) -> list[Word]:
-        """Return the newest word on each host, by type and host.
+        """Return the newest word on each host, by type, host and part: who checks one policy says nothing of the others.
 
         Args:
             type_: only of this type.
             host: only this one.
         """
         rows = self._db.execute(
-            "SELECT words.type, host, name, max(time || printf('#%012d', report)) FROM words JOIN reports ON reports.id = report"
-            " WHERE (?1 IS NULL OR words.type = ?1) AND (?2 IS NULL OR host = ?2) GROUP BY words.type, host",
+            "SELECT words.type, host, part, name, max(time || printf('#%012d', report)) FROM words JOIN reports ON reports.id = report"
+            " WHERE (?1 IS NULL OR words.type = ?1) AND (?2 IS NULL OR host = ?2) GROUP BY words.type, host, part",
             (type_, host),
         )
-        return [Word(type=kind, host=name, path=self.folder / file) for kind, name, file, _ in rows]
+        return [
+            Word(type=kind, host=name, part=part, path=self.folder / file)
+            for kind, name, part, file, _ in rows
+        ]
 
     def _sync(self) -> None:
         there = (
@@ -186,12 +195,17 @@ class ReportIndex:
         )
         if told and row.rowcount:
             self._db.executemany(
-                "INSERT OR IGNORE INTO words VALUES (?, ?, ?, ?)",
-                [(head[0], host, time, row.lastrowid) for host, time in told[1]],
+                "INSERT OR IGNORE INTO words VALUES (?, ?, ?, ?, ?)",
+                [(head[0], *word, row.lastrowid) for word in told[1]],
             )
 
 
-def _told(report: Mapping[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, str]]] | None:
+def part_of(item: Mapping[str, Any]) -> str:
+    """Return the part of its type that an item belongs to: the policy, of checks of policies."""
+    return str(item["Details"].get("PolicyName", "")) if item["ComplianceType"] == _POLICIES else ""
+
+
+def _told(report: Mapping[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, str, str]]] | None:
     """Return what is indexed of a report; None where it is none."""
     try:
         if any(name not in report for name in _FIELDS):
@@ -202,9 +216,13 @@ def _told(report: Mapping[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, s
             _moment(report["CapturedTime"]),
             json.dumps(report["Summary"]),
         )
+        parts: dict[str, dict[str, None]] = {}
+        for item in report["ComplianceItems"]:
+            parts.setdefault(item["ResourceId"], {})[part_of(item)] = None
         words = [
-            (str(host["ResourceId"]), _moment(host["ExecutionSummary"]["ExecutionTime"]))
+            (str(host["ResourceId"]), part, _moment(host["ExecutionSummary"]["ExecutionTime"]))
             for host in report["ResourceSummaries"]
+            for part in parts.get(host["ResourceId"], ("",))
         ]
     except (KeyError, TypeError, ValueError):
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fleetctl.errors import UsageError
+from fleetctl.errors import FleetError, UsageError
 from fleetctl.fleet.run import RunCalls
 from fleetctl.model import Host
 
@@ -79,6 +79,15 @@ class ComplianceCalls(RunCalls):
         from fleetctl.compliance.history import standing  # noqa: PLC0415
 
         return standing(self.reports_folder("compliance"), type_=type_, host=host)
+
+    def policy_names(self) -> frozenset[str] | None:
+        """Return the names of the project's policies; None where there are none, or they cannot be read."""
+        from fleetctl.compliance.policy_load import find_policies  # noqa: PLC0415
+
+        try:
+            return frozenset(policy.name for policy in find_policies((), self.project.root))
+        except FleetError:
+            return None
 
     def compliance_groups(self, by: str, found: Standing, *, type_: str = "Patch") -> list[dict[str, Any]]:
         """Return how hosts stand, group by group (SSM: DescribePatchGroupState).

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from fleetctl.fleet.compliance import ComplianceCalls
-from fleetctl.fleet.inventory import InventoryCalls
+from fleetctl.fleet.cve import CveCalls
 from fleetctl.fleet.patch import PatchCalls
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _PATCH: Final = frozenset({"patch-install", "patch-scan"})
 _POLICY: Final = "policy-check"
 
 
-class Fleet(PatchCalls, InventoryCalls, ComplianceCalls):
+class Fleet(PatchCalls, CveCalls, ComplianceCalls):
     """A fleet project with its hosts.
 
     | component | calls |
@@ -29,8 +29,9 @@ class Fleet(PatchCalls, InventoryCalls, ComplianceCalls):
     | the project (`project.py`) | `open`, `inventory`, `select`, `runs`, `audit`, `reports_folder`, `limits`, `transport_options` |
     | Run Command (`run.py`) | `run`, `carry_out`, `fan_out`, `proceed` |
     | Patch Manager (`patch.py`) | `patch_scan`, `patch_plan`, `patch_install`, `planned_hosts`, `scan_task`, `conclude_scan` |
+    | CVEs (`cve.py`) | `cve`, `open_cves`, `import_feed`, `feeds` |
     | Inventory (`inventory.py`) | `collect_inventory`, `inventory_of`, `inventory_history`, `inventory_store`, `runs_on` |
-    | Compliance (`compliance.py`) | `check_policies`, `compliance_standing`, `compliance_groups`, `conclude_check` |
+    | Compliance (`compliance.py`) | `check_policies`, `compliance_standing`, `compliance_groups`, `policy_names`, `conclude_check` |
     | any of them (here) | `conclude`, `lacks_verdict` |
 
     Calls block until the hosts are done, but for those that are coroutines. What becomes of a host is an outcome, never an exception.

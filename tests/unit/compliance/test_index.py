@@ -155,3 +155,31 @@ def test_a_trend_is_of_one_type_and_counts_a_run_once_and_no_later_one(tmp_path)
     assert [moment["CommandId"] for moment in told] == ["r1", "r2", "r3"]
     assert told[1]["Summary"]["NonCompliantSummary"]["NonCompliantCount"] == 2
     assert [moment["CommandId"] for moment in trend(tmp_path, now, last=2)] == ["r2", "r3"]
+
+
+def policies(run_id, day, told):
+    """Return a report of one host: policy -> status of its one check."""
+    made = report(run_id, {"a": day}, captured=NOW + timedelta(days=day), type_="Custom:policy")
+    (item,) = made["ComplianceItems"]
+    made["ComplianceItems"] = [
+        {**item, "Id": f"{name}/x", "Status": status, "Details": {"PolicyName": name}}
+        for name, status in told.items()
+    ]
+    return made
+
+
+def test_who_checks_one_policy_says_nothing_of_the_others(tmp_path):
+    keep(policies("r1", 1, {"ssh": "NON_COMPLIANT", "base": "COMPLIANT"}), tmp_path)
+    keep(policies("r2", 2, {"base": "WAIVED"}), tmp_path)
+    found = standing(tmp_path)
+    items = {item["Id"]: item["Status"] for item in found.items["Custom:policy", "a"]}
+    assert items == {"ssh/x": "NON_COMPLIANT", "base/x": "WAIVED"}
+    host = found.resources["Custom:policy", "a"]
+    assert (host["Status"], host["OverallSeverity"], host["WaivedCount"]) == ("NON_COMPLIANT", "HIGH", 1)
+    assert (host["NonCompliantSummary"]["NonCompliantCount"], host["CompliantSummary"]["CompliantCount"]) == (
+        1,
+        0,
+    )
+    assert host["ExecutionSummary"]["ExecutionId"] == "r2"
+    keep(policies("r3", 3, {"ssh": "COMPLIANT"}), tmp_path)
+    assert standing(tmp_path).resources["Custom:policy", "a"]["Status"] == "COMPLIANT"
