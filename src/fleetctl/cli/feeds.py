@@ -51,14 +51,9 @@ def import_(app: App, files: tuple[Path, ...], date: str | None) -> None:
     The kind is told by the content. A file takes the place of what was kept of that feed, as a whole; a single OSV advisory is
     added. A file that is damaged changes nothing, and those before it stay imported.
     """
-    from datetime import UTC, datetime  # noqa: PLC0415
-
-    from fleetctl.feeds.importing import import_file  # noqa: PLC0415
-
     dated = _date(date) if date else None
-    folder = app.fleet().project.state_folder()
     for path in files:
-        _tell(app, path, import_file(path, folder, now=datetime.now(UTC), dated=dated))
+        _tell(app, path, app.fleet().import_feed(path, dated=dated))
 
 
 @feeds.command("list")
@@ -66,7 +61,7 @@ def import_(app: App, files: tuple[Path, ...], date: str | None) -> None:
 @pass_app
 def list_(app: App, format_: str, output: Path | None) -> None:
     """List what is kept, and warn of what is older than seven days."""
-    rows = [_row(feed) for feed in _kept(app)]
+    rows = [_row(feed) for feed in app.fleet().feeds()]
     if format_ != "table":
         from fleetctl.cli.output import write  # noqa: PLC0415
         from fleetctl.report.protocol import Telling  # noqa: PLC0415
@@ -138,18 +133,12 @@ def rm(app: App, feed: str, yes: bool) -> None:  # noqa: ARG001, FBT001 - taken 
             app.note(f"{gone.title}: {_entries(gone.entries)} of {gone.dated:%Y-%m-%d} forgotten")
 
 
-def _kept(app: App) -> list[Feed]:
-    from fleetctl.feeds.ask import feeds_of  # noqa: PLC0415
-
-    return feeds_of(app.fleet().project.state_folder())
-
-
 def _named(app: App, name: str) -> list[Feed]:
     """Return the feed of that name, or all of that kind."""
     from fleetctl.errors import NotFoundError  # noqa: PLC0415
     from fleetctl.spec.suggest import did_you_mean  # noqa: PLC0415
 
-    kept = _kept(app)
+    kept = app.fleet().feeds()
     wanted = name.lower()
     found = [feed for feed in kept if wanted in {feed.title.lower(), feed.kind}]
     if not found:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,12 +18,10 @@ from fleetctl.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from fleetctl.feeds.ask import Asked
     from fleetctl.fleet import Fleet
     from fleetctl.model import Host
-    from fleetctl.patch.cve import Known
 
-__all__ = ["cve", "known_of", "warn_of_feeds"]
+__all__ = ["cve", "warn_of_feeds"]
 
 EPILOG = """\
 No host is touched: the answer comes from the last scan or inventory of each host, whichever is newer, the advisories of the host's
@@ -53,28 +51,22 @@ Exit codes: 0 nobody is affected; 5 a host is affected; 3 none is known to be, a
 @pass_app
 def cve(app: App, /, cve: str, targets: str, work: WorkOptions, **given: Any) -> None:
     """Say which of TARGETS are affected by CVE, fixed or not affected, of which it cannot be told, and why."""
-    from fleetctl.feeds.ask import asking  # noqa: PLC0415
-    from fleetctl.patch.cve import standings  # noqa: PLC0415
-    from fleetctl.patch.cve_telling import cve_exit_code, cve_report, tell_cve  # noqa: PLC0415
-
     wanted = _cve(cve)
     fleet = app.fleet()
     hosts = work.hosts(fleet, targets)
     if given["scan"]:
         _scan(app, fleet, hosts, work=work, given=given, selector=targets)
-    with asking(fleet.project.state_folder()) as asked:
-        known = known_of(fleet, asked, given["baseline"])
-        found = standings(wanted, hosts, known)
-        report = cve_report(wanted, found, asked, now=known.now)
+    answer = fleet.cve(wanted, hosts, baseline=given["baseline"])
     if given["format_"] == "table":
-        _show_cve(report, given)
+        _show_cve(answer.report, given)
     else:
         from fleetctl.cli.output import write  # noqa: PLC0415
+        from fleetctl.patch.cve_telling import tell_cve  # noqa: PLC0415
 
-        write(tell_cve(report), given["format_"], given["output"])
-    _end_of_cve(app, report)
-    if code := cve_exit_code(found):
-        raise SystemExit(code)
+        write(tell_cve(answer.report), given["format_"], given["output"])
+    _end_of_cve(app, answer.report)
+    if answer.exit_code:
+        raise SystemExit(answer.exit_code)
 
 
 def _cve(text: str) -> str:
@@ -88,29 +80,6 @@ def _cve(text: str) -> str:
             hint="write it as CVE-2024-3094; list what is open with: fleetctl patch cves TARGETS",
         )
     return found
-
-
-def known_of(fleet: Fleet, asked: Asked, baseline: Sequence[str] = ()) -> Known:
-    """Return what a fleet's hosts are judged by.
-
-    Args:
-        fleet: the project.
-        asked: feeds.
-        baseline: names or files that stand in for what hosts get.
-    """
-    from datetime import UTC, datetime  # noqa: PLC0415
-
-    from fleetctl.patch.choose import baseline_choice  # noqa: PLC0415
-    from fleetctl.patch.cve import Known  # noqa: PLC0415
-
-    return Known(
-        runs=fleet.runs,
-        kept=fleet.inventory_of(),
-        asked=asked,
-        baselines=baseline_choice(fleet.project, baseline),
-        state_folder=fleet.project.state_folder(),
-        now=datetime.now(UTC),
-    )
 
 
 def _scan(

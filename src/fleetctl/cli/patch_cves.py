@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from fleetctl.cli import complete
 from fleetctl.cli.app import App, FleetCommand, pass_app
 from fleetctl.cli.options import output_options, selection_options
-
-if TYPE_CHECKING:
-    from fleetctl.feeds.ask import Asked
 
 __all__ = ["cves"]
 
@@ -48,10 +45,7 @@ Exit codes: 0 nothing is open; 5 a CVE is listed; 3 none is, and of some hosts i
 @pass_app
 def cves(app: App, /, targets: str, **given: Any) -> None:
     """List the CVEs that are open on TARGETS, the most pressing first."""
-    from fleetctl.cli.patch_cve import known_of  # noqa: PLC0415
-    from fleetctl.feeds.ask import asking  # noqa: PLC0415
-    from fleetctl.patch.cves import Filter, ranking  # noqa: PLC0415
-    from fleetctl.patch.cves_telling import cves_exit_code, cves_report, tell_cves  # noqa: PLC0415
+    from fleetctl.patch.cves import Filter  # noqa: PLC0415
 
     fleet = app.fleet()
     hosts = fleet.select(targets, limit=given["limit"], exclude=given["exclude"])
@@ -61,40 +55,17 @@ def cves(app: App, /, targets: str, **given: Any) -> None:
         fixable=given["fixable"],
         unimportant=given["unimportant"],
     )
-    with asking(fleet.project.state_folder()) as asked:
-        _need(asked, kev=given["kev"], epss=given["epss"] is not None)
-        known = known_of(fleet, asked)
-        told = ranking(hosts, known, wanted)
-        report = cves_report(told, asked, now=known.now, top=given["top"])
+    answer = fleet.open_cves(hosts, wanted=wanted, top=given["top"])
     if given["format_"] == "table":
-        _show_cves(report, given)
+        _show_cves(answer.report, given)
     else:
         from fleetctl.cli.output import write  # noqa: PLC0415
+        from fleetctl.patch.cves_telling import tell_cves  # noqa: PLC0415
 
-        write(tell_cves(report), given["format_"], given["output"])
-    _end_of_cves(app, report)
-    if code := cves_exit_code(told):
-        raise SystemExit(code)
-
-
-def _need(asked: Asked, *, kev: bool, epss: bool) -> None:
-    """Refuse to filter by what nobody has told: an empty list would look like good news.
-
-    Raises:
-        NotFoundError: the feed is not kept.
-    """
-    from fleetctl.errors import NotFoundError  # noqa: PLC0415
-    from fleetctl.feeds.importing import GROUP  # noqa: PLC0415
-    from fleetctl.spec.plugins import load  # noqa: PLC0415
-
-    have = {feed.kind for feed in asked.feeds}
-    for kind, flag in (("kev", kev), ("epss", epss)):
-        if flag and kind not in have:
-            url = load(GROUP, kind).url
-            raise NotFoundError(
-                f"--{kind} asks for a feed that is not kept",
-                hint=f"fetch {url}\nthen: fleetctl feeds import FILE",
-            )
+        write(tell_cves(answer.report), given["format_"], given["output"])
+    _end_of_cves(app, answer.report)
+    if answer.exit_code:
+        raise SystemExit(answer.exit_code)
 
 
 def _show_cves(report: Mapping[str, Any], given: Mapping[str, Any]) -> None:

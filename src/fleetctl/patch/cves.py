@@ -6,13 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from fleetctl.errors import NotFoundError
 from fleetctl.feeds.ask import Asked
+from fleetctl.feeds.importing import GROUP
 from fleetctl.feeds.model import Exploited, Score
 from fleetctl.feeds.severity import SEVERITIES, severity_word
 from fleetctl.model import Host
 from fleetctl.patch.cve import ADVISORIES, Known, of_own_release, views
 from fleetctl.patch.cve_host import HostView, Matched
 from fleetctl.patch.cve_match import Standing, VersionKey, judge
+from fleetctl.spec.plugins import load
 
 __all__ = ["Filter", "Open", "Ranking", "ranking"]
 
@@ -103,7 +106,17 @@ def ranking(hosts: Sequence[Host], known: Known, wanted: Filter) -> Ranking:
         hosts: of the inventory.
         known: what they are judged by.
         wanted: which of them are listed.
+
+    Raises:
+        NotFoundError: they are to be chosen by a feed that is not kept: an empty list would look like good news.
     """
+    kept = {feed.kind for feed in known.asked.feeds}
+    for kind, asked_for in (("kev", wanted.exploited), ("epss", wanted.epss is not None)):
+        if asked_for and kind not in kept:
+            raise NotFoundError(
+                f"--{kind} asks for a feed that is not kept",
+                hint=f"fetch {load(GROUP, kind).url}\nthen: fleetctl feeds import FILE",
+            )
     gather = _Gather(known.asked)
     unknown = []
     for host, view in views(hosts, known):
@@ -116,11 +129,11 @@ def ranking(hosts: Sequence[Host], known: Known, wanted: Filter) -> Ranking:
         one.exploited = exploited.get(one.cve)
         one.score = known.asked.score(one.cve)
     fitting = [one for one in found if _wanted(one, wanted)]
-    kept = [one for one in fitting if wanted.unimportant or not _is_unimportant(one)]
+    listed = [one for one in fitting if wanted.unimportant or not _is_unimportant(one)]
     return Ranking(
-        cves=tuple(sorted(kept, key=_place)),
+        cves=tuple(sorted(listed, key=_place)),
         hosts=len(hosts),
-        unimportant=len(fitting) - len(kept),
+        unimportant=len(fitting) - len(listed),
         unknown=tuple(sorted(unknown, key=lambda told: order[told[0]])),
     )
 

@@ -262,3 +262,24 @@ def test_nothing_known_is_no_good_news(fleet):
     assert hosts.cves() == {}
     assert hosts.exit_code == 3
     assert "its own package lists name no CVE" in hosts.report["Unknown"][0]["Reason"]
+
+
+def test_alpine_and_arch_are_judged_by_their_trackers(fleet):
+    hosts = fleet(
+        alp_1="apk/alpine-behind",
+        alp_2="apk/alpine-clean",
+        arch_1="pacman/arch-fresh",
+        arch_2="pacman/arch-clean",
+    )
+    secdb = json.loads((GOLDEN / "feeds" / "secdb.json").read_text())
+    secdb["packages"].append({"pkg": {"name": "fl-lib", "secfixes": {"1.0-r0": ["CVE-2024-0001"]}}})
+    hosts.bring("arch.json", secdb={**secdb, "distroversion": "v3.22"})
+    told = hosts.cve("CVE-2024-0001")
+    assert [host["Status"] for host in told.values()] == ["AFFECTED", "FIXED", "AFFECTED", "FIXED"]
+    assert only(told["alp-1"])["InstalledVersion"] == "1.0_rc1-r0"
+    assert only(told["arch-1"])["Update"]["Version"] == "1.0-2"
+    assert {only(host)["Verdicts"][0]["Source"] for host in told.values()} == {
+        "alpine-secdb:v3.22/main",
+        "arch-tracker:Arch Linux",
+    }
+    assert list(hosts.cves()) == ["CVE-2024-0001", "CVE-2024-0005"]
