@@ -22,6 +22,7 @@ SCHEMAS: dict[str, tuple[str, str]] = {
     "document": ("fleetctl.document.schema:schema", "documents/*.yaml"),
     "policy": ("fleetctl.compliance.policy_form:schema", "policies/*.yaml"),
     "baseline": ("fleetctl.patch.baseline_form:schema", "baselines/*.yaml"),
+    "patch-list": ("fleetctl.patch.patch_list_form:schema", "lists for 'patch plan|install --patches'"),
     "run-report": (
         "fleetctl.engine.report:run_schema",
         "report.json; 'run|copy|runs show|runs report|inventory collect --format json'",
