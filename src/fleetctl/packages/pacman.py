@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -25,15 +24,14 @@ from fleetctl.packages.pacman_change import PacmanChanger
 from fleetctl.packages.pacman_db import (
     Config,
     Detail,
-    half_written,
     read_config,
     read_details,
     read_installed,
     read_offered,
     read_updates,
 )
+from fleetctl.packages.pacman_faults import holder, left_behind
 from fleetctl.packages.pacman_reboot import reboot_verdict
-from fleetctl.packages.pacman_troubles import HALF_MEND
 from fleetctl.packages.sections import Section, Sections
 
 __all__ = ["Pacman"]
@@ -86,6 +84,9 @@ class Pacman(PacmanChanger):
             sections["pacman-installed"].text,
             {(name, version): places[repository] for name, (repository, version) in offered.items()},
         )
+        if holder(sections["pacman-lock"].lines):
+            # What it has begun is as it should be.
+            installed = tuple(replace(p, broken="") if p.broken else p for p in installed)
         details = read_details(sections["pacman-details"].lines)
         services, unseen = _services(sections["pacman-services"])
         errors = list(dict.fromkeys(_errors(sections, config)))
@@ -181,23 +182,13 @@ def _complaints(section: Section) -> Iterator[str]:
 
 
 def _faults(sections: Sections) -> Iterator[Fault]:
-    database = ""
-    for line in sections["pacman-lock"].lines:
-        kind, _, path = line.partition("=")
-        if kind == "stale":
-            yield Fault(
-                what=f"{path} was left by a pacman that did not end well: no process has it open",
-                mend=f"rm {shlex.quote(path)}",
-            )
-    for path, name in half_written(sections["pacman-installed"].lines):
-        yield Fault(
-            what=f"the entry of {name} in the package database is not whole",
-            mend=HALF_MEND.format(path=shlex.quote(path), name=shlex.quote(name)),
-            packages=(name,),
-        )
-        database = path
+    told = [*sections["pacman-lock"].lines, *sections["pacman-installed"].lines]
+    if holder(told):
+        return
+    found = list(left_behind(told))
+    yield from found
     check = sections["pacman-check"]
-    unmet = [] if check.ok else list(_unmet(check, known=bool(database)))
+    unmet = [] if check.ok else list(_unmet(check, known=bool(found)))
     if unmet:
         yield Fault(
             what=f"the package database is not consistent: {'; '.join(unmet[:_LISTED])}",
@@ -214,11 +205,8 @@ def _unmet(check: Section, *, known: bool) -> Iterator[str]:
 def _warnings(sections: Sections, installed: Packages, details: Details, unread: int) -> Iterator[str]:
     if unread:
         yield f"{unread} lines of the answer could not be read"
-    for line in sections["pacman-lock"].lines:
-        kind, _, told = line.partition("=")
-        if kind == "holder":
-            pid, _, command = told.partition(" ")
-            yield f"packages were changing meanwhile: process {pid} ({command.strip()[:200]}) is at work"
+    if who := holder(sections["pacman-lock"].lines):
+        yield f"packages were changing meanwhile: {who} is at work"
     upgrade = sections["pacman-upgrade"]
     if upgrade.code > 0:
         yield f"pacman cannot plan an upgrade of all: {' '.join(_complaints(upgrade)) or 'it gave no reason'}"

@@ -10,6 +10,7 @@ from fleetctl.packages.alpmversion import alpm_version_key
 from fleetctl.packages.change import Applied, Change, ChangeKind, Simulation, Trouble, TroubleKind, Wanted
 from fleetctl.packages.collect import framed_script, script_text
 from fleetctl.packages.pacman_db import read_updates
+from fleetctl.packages.pacman_faults import at_work, standing_troubles
 from fleetctl.packages.pacman_troubles import (
     CLEAN,
     REFRESH,
@@ -17,7 +18,6 @@ from fleetctl.packages.pacman_troubles import (
     last_words,
     pacman_troubles,
     script_troubles,
-    standing_troubles,
 )
 from fleetctl.packages.place import free_space, locked, odd_names, place_troubles, targets, waited_seconds
 from fleetctl.packages.sections import Section, Sections
@@ -50,8 +50,8 @@ class PacmanChanger:
             *standing_troubles(sections["pacman-unfinished"]),
         ]
         changes = tuple(_planned(sections))
-        if not troubles:
-            troubles = _unplanned(sections)
+        if not troubles and (troubles := _unplanned(sections)):
+            troubles = at_work(sections["pacman-unfinished"]) or troubles
         disk, download = _disk(sections["pacman-rehearsal"].text), sum(change.size or 0 for change in changes)
         troubles = troubles or list(_short(sections["host-place"], download=download, disk=disk or 0))
         return Simulation(
@@ -90,7 +90,7 @@ class PacmanChanger:
         if tried:
             troubles += _failures(sections)
         elif not troubles:
-            troubles = _unplanned(sections) or _unbegun(sections)
+            troubles = at_work(sections["pacman-unfinished"]) or _unplanned(sections) or _unbegun(sections)
         return Applied(
             ok=not troubles and (section.ok or not tried),
             changes=tuple(_changes(sections["pacman-changed"].lines)),

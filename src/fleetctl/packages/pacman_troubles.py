@@ -9,23 +9,19 @@ from collections.abc import Iterator
 from typing import Final
 
 from fleetctl.packages.change import Trouble, TroubleKind
-from fleetctl.packages.pacman_db import half_written
 from fleetctl.packages.sections import Section
 
 __all__ = [
     "CLEAN",
-    "HALF_MEND",
     "REFRESH",
     "killed",
     "last_words",
     "pacman_troubles",
     "script_troubles",
-    "standing_troubles",
 ]
 
 CLEAN: Final = "pacman --noconfirm -Sc"
 REFRESH: Final = "pacman -Sy"
-HALF_MEND: Final = "rm -r {path} && pacman --noconfirm -S --overwrite '*' {name}"
 _AFRESH: Final = "pacman -Syy"
 _KEYS: Final = "pacman -Sy --needed archlinux-keyring"
 _LONGEST: Final = 300
@@ -238,25 +234,6 @@ def _script(name: str, hook: str, said: str) -> Trouble:
     return Trouble(
         kind=TroubleKind.SCRIPT, message=f"a hook failed: {hook or 'its name is not known'}{words}"[:_LONGEST]
     )
-
-
-def standing_troubles(section: Section) -> Iterator[Trouble]:
-    """Tell what a pacman that did not end well left, of `pacman_unfinished`: whoever installs more on top makes it worse."""
-    for line in section.lines:
-        if line.startswith("stale="):
-            path = line.removeprefix("stale=")
-            yield Trouble(
-                kind=TroubleKind.BROKEN,
-                message=f"{path} was left by a pacman that did not end well: no process has it open",
-                mend=f"rm {shlex.quote(path)}",
-            )
-    for path, name in half_written(section.lines):
-        yield Trouble(
-            kind=TroubleKind.BROKEN,
-            message=f"the entry of {name} in the package database is not whole",
-            mend=HALF_MEND.format(path=shlex.quote(path), name=shlex.quote(name)),
-            packages=(name,),
-        )
 
 
 def killed(section: Section) -> Iterator[Trouble]:

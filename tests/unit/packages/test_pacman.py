@@ -141,6 +141,15 @@ def test_half_written_entry_and_a_lock_left_behind_are_faults_with_their_mends()
     ]
 
 
+def test_what_a_pacman_at_work_has_begun_is_no_fault():
+    told = state(
+        pacman_installed=f"half=/var/lib/pacman/local/b-2-1\n{entry()}",
+        pacman_lock="holder=7 pacman -Syu",
+        pacman_check=("", 1, "error: 'b-2-1': description file is missing"),
+    )
+    assert (told.broken, told.faults) == ((), ())
+
+
 def test_unmet_dependency_is_a_fault():
     (fault,) = state(pacman_check=("", 1, "error: missing 'x' dependency for 'a'")).faults
     assert "missing 'x' dependency for 'a'" in fault.what

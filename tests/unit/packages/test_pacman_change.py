@@ -56,6 +56,106 @@ def test_answer_cut_anywhere_is_read_and_never_a_success(folder: Path) -> None:
         assert told.troubles or not before_the_act
 
 
+def framed(**told: Any) -> Sections:
+    """An answer with these sections; underscores stand for dashes, a pair is text and exit code."""
+    out = ""
+    for name, given in told.items():
+        text, code = (given, 0) if isinstance(given, str) else given
+        frame = f"@@fleetctl {name.replace('_', '-')}"
+        out += f"\n{frame} begin\n{text}\n{frame} end {code}\n"
+    return read_sections(f"{out}\n@@fleetctl done\n".encode())
+
+
+def applied(printed: str, code: int = 1) -> Applied:
+    usual = {"pacman_would": "a 2-1 core 1", "pacman_rehearsal": ":: Proceed with installation? [Y/n]"}
+    return PACMAN.parse_application(framed(**usual, pacman_apply=(printed, code)))
+
+
+@pytest.mark.parametrize(
+    ("printed", "code", "kind", "packages", "said"),
+    [
+        (
+            (
+                "upgrading a...\nb\n:: Running post-transaction hooks...\n(1/2) Reloading...\n(2/2) Updating the info...\n"
+                "no info\nerror: command failed to execute correctly"
+            ),
+            0,
+            TroubleKind.SCRIPT,
+            (),
+            "a hook failed: Updating the info; it said: no info",
+        ),
+        (
+            (
+                ":: Running pre-transaction hooks...\n(1/1) Ask somebody...\nerror: failed to commit transaction "
+                "(failed to run transaction hooks)"
+            ),
+            1,
+            TroubleKind.SCRIPT,
+            (),
+            "a hook of the host forbids it",
+        ),
+        (
+            "a: /usr/bin/x exists in filesystem (owned by b)\nerror: failed to commit transaction (conflicting files)",
+            1,
+            TroubleKind.DEPENDENCIES,
+            ("a",),
+            "a would overwrite /usr/bin/x, of package b",
+        ),
+        (
+            (
+                ":: a and b are in conflict. Remove b? [y/N] error: unresolvable package conflicts detected\n"
+                "error: failed to prepare transaction (conflicting dependencies)\n:: a and b are in conflict"
+            ),
+            1,
+            TroubleKind.DEPENDENCIES,
+            (),
+            "a and b are in conflict",
+        ),
+        (
+            'error: a: signature from "X <x@example>" is unknown trust',
+            1,
+            TroubleKind.SIGNATURE,
+            (),
+            "is unknown trust",
+        ),
+        ("error: out of memory", 1, TroubleKind.OTHER, (), "out of memory"),
+        ("", 1, TroubleKind.OTHER, (), "exit code 1 and gave no reason"),
+        ("upgrading a...", 130, TroubleKind.BROKEN, (), "SIGINT"),
+    ],
+)
+def test_each_failure_has_its_kind_and_its_sentence(
+    printed: str, code: int, kind: TroubleKind, packages: tuple[str, ...], said: str
+) -> None:
+    told = applied(printed, code)
+    assert not told.ok
+    assert [(trouble.kind, trouble.packages) for trouble in told.troubles] == [(kind, packages)]
+    assert said in told.troubles[0].message
+
+
+def test_what_a_pacman_at_work_has_begun_is_waited_for_and_no_fault() -> None:
+    busy = "holder=7 pacman -Syu\nhalf=/var/lib/pacman/local/b-1-1"
+    broken = ("error: could not open file /var/lib/pacman/local/b-1-1/desc: No such file or directory", 1)
+    told = PACMAN.parse_simulation(
+        framed(pacman_unfinished=busy, pacman_would=("", 1), pacman_rehearsal=broken)
+    )
+    assert [trouble.kind for trouble in told.troubles] == [TroubleKind.LOCKED]
+    assert "process 7 (pacman -Syu)" in told.troubles[0].message
+    done = PACMAN.parse_application(framed(lock_wait_1="waited=0", pacman_unfinished=busy))
+    assert (done.ok, [trouble.kind for trouble in done.troubles]) == (False, [TroubleKind.LOCKED])
+
+
+def test_package_that_only_provides_what_is_wanted_is_not_taken_for_it() -> None:
+    told = PACMAN.parse_simulation(
+        framed(
+            pacman_wanted="a=2-1",
+            pacman_would="a-git 9-1 core 1",
+            pacman_now="a 1-1 any",
+            pacman_rehearsal=":: Proceed with installation? [Y/n]",
+        )
+    )
+    assert [(trouble.kind, trouble.packages) for trouble in told.troubles] == [(TroubleKind.GONE, ("a",))]
+
+
 def test_versions_are_asked_for_exactly_and_no_list_is_ever_refreshed() -> None:
     script = PACMAN.apply_script([APP], lock_seconds=7)
     assert "fl-app=1:1.1-1" in script

@@ -1,8 +1,12 @@
 # What pacman would change, and changing it. Packages come as arguments of pacman_targets: name=version.
+# What a pacman that is at work has begun is as it should be.
 pacman_unfinished() {
-    pacman_halves
-    pacman_lock | grep '^stale='
-    return 0
+    pacman_locked=$(pacman_lock)
+    case $pacman_locked in
+        holder=*) printf '%s\n' "$pacman_locked" ;;
+        stale=*) printf '%s\n' "$pacman_locked" && pacman_halves ;;
+        *) pacman_halves ;;
+    esac
 }
 
 pacman_wanted() { pacman_targets printf '%s\n'; }
