@@ -239,3 +239,15 @@ def test_an_argument_that_is_no_text_does_no_harm(program: Any) -> None:
     )
     assert child.code == 0, child.stderr
     assert child.json["Invocations"][0]["StandardOutputContent"].strip() == "3"
+
+
+def test_output_onto_a_full_disk_is_told_as_that_and_the_run_is_kept(start: Any, program: Any) -> None:
+    with Path("/dev/full").open("wb") as full:
+        child = start("run", "web", "--", "true", stdout=full)
+        _, said = child.communicate(timeout=60)
+        listing = start("hosts", "list", stdout=full)
+        _, told = listing.communicate(timeout=60)
+    assert (child.returncode, listing.returncode) == (0, 2), said
+    assert told.decode().splitlines()[0].endswith("the output cannot be written: No space left on device")
+    assert "internal" not in told.decode()
+    assert program("runs", "list", "--format", "json").json[0]["Status"] == "Success"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 from io import TextIOWrapper
@@ -51,6 +52,9 @@ none failed, 5 not compliant, 6 changes to make, 7 blocked by policy, 130 interr
 """
 
 
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
+
+
 class _ReaderGoneError(Exception):
     """Whoever read our output (head, less) has closed the pipe."""
 
@@ -87,13 +91,23 @@ def main(args: list[str] | None = None) -> NoReturn:
     try:
         _main(args)
     except (_ReaderGoneError, BrokenPipeError):
-        # Nothing is wrong: end as a program does that SIGPIPE ends. Keep the interpreter from complaining on its way out.
-        for number, stream in ((1, sys.stdout), (2, sys.stderr)):
-            try:
-                stream.flush()
-            except OSError:
-                os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+        # Nothing is wrong: end as a program does that SIGPIPE ends.
+        _drop_output()
         sys.exit(141)
+    except OSError as exc:
+        _drop_output()
+        _line("error", "usage", f"the output cannot be written: {exc.strerror}")
+        _hint("what ran has been kept: fleetctl runs list")
+        sys.exit(2)
+
+
+def _drop_output() -> None:
+    """Let go of streams that take nothing more: else the interpreter complains of them on its way out."""
+    for number, stream in ((1, sys.stdout), (2, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 
 def _main(args: list[str] | None) -> NoReturn:
@@ -125,11 +139,17 @@ def _main(args: list[str] | None) -> NoReturn:
     except (_ReaderGoneError, BrokenPipeError):
         raise
     except Exception as exc:  # noqa: BLE001 - the last net: a bug must not look like a host's failure
-        _trace(app)
-        _line("error", "internal", f"{type(exc).__name__}: {exc}")
-        _hint("this is a bug in fleetctl; run it again with --debug and report what it says")
-        sys.exit(1)
+        _bug(app, exc)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _bug(app: App, exc: Exception) -> NoReturn:
+    _trace(app)
+    if isinstance(exc, OSError) and exc.errno in _NO_ROOM and exc.filename is None:
+        raise exc  # files have errors of their own: this is a stream
+    _line("error", "internal", f"{type(exc).__name__}: {exc}")
+    _hint("this is a bug in fleetctl; run it again with --debug and report what it says")
+    sys.exit(1)
 
 
 def _show_error(exc: FleetError) -> None:
