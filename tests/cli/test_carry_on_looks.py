@@ -160,3 +160,16 @@ def test_a_verdict_that_the_controller_had_no_time_to_keep_is_made_by_resume(sit
     assert (done.code, site.reports()) == (0, [kept]), done.stderr
     assert site.asked == {"web-1": 1}
     assert site.program("runs", "verify", "last").code == 0
+
+
+def test_a_scan_is_retried_where_a_host_was_out_of_reach_and_judged_as_it_began(site: Site) -> None:
+    first = site.program("patch", "scan", "dead", "--baseline", "AWS-DebianDefaultPatchBaseline", "--detail")
+    assert first.code == 4
+    done = site.program("runs", "retry", "last", "--transport", "local", "--format", "json")
+    jsonschema.validate(done.json, site.program("schema", "compliance-report").json)
+    assert done.json["ResourceCount"] == 1
+    spec = json.loads(
+        (site.project / ".fleetctl" / "runs" / done.json["CommandId"] / "run.json").read_bytes()
+    )["Work"]
+    assert (spec["Kind"], spec["Repeatable"], spec["Spec"]["Detail"]) == ("patch-scan", True, True)
+    assert len(spec["Spec"]["Baselines"]["Override"]) == 1

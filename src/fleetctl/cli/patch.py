@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -99,29 +99,26 @@ def patch() -> None:
 @pass_app
 def scan(app: App, /, targets: str, work: WorkOptions, **given: Any) -> None:
     """Look at the packages of TARGETS, and report what they lack by their patch baseline."""
-    fleet = app.fleet()
-    fleet.reports_folder("compliance")  # before the scan: a report that cannot be kept is no use
-    begun = time.monotonic()
-    hosts = work.hosts(fleet, targets)
-    result = carry_out_scan(
-        app, fleet, _task(app, fleet, given), hosts, work=work, selector=targets, comment=given["comment"]
-    )
-    scanned = fleet.conclude_scan(result)
-    show_verdict(app, scanned, given, seconds=time.monotonic() - begun)
-
-
-def _task(app: App, fleet: Fleet, given: Mapping[str, Any]) -> ScanTask:
     from datetime import timedelta  # noqa: PLC0415
+
+    from fleetctl.cli.work import order_terms  # noqa: PLC0415
 
     days = given["max_metadata_age"]
     tell_refresh(app, given)
-    return fleet.scan_task(
+    fleet = app.fleet()
+    begun = time.monotonic()
+    scanned = fleet.patch_scan(
+        work.hosts(fleet, targets),
         baseline=given["baseline"],
         become=given["become"],
         detail=given["detail"],
         refresh=given["refresh"],
         max_metadata_age=timedelta(days=days) if days is not None else None,
+        comment=given["comment"],
+        selector=targets,
+        **order_terms(app, fleet, work=work, title=f"patch scan {targets}"),
     )
+    show_verdict(app, scanned, given, seconds=time.monotonic() - begun)
 
 
 def carry_out_scan(

@@ -121,7 +121,12 @@ def choice_of(given: Mapping[str, Any]) -> Choice:
 @choice_options
 @refresh_option
 @baseline_option
-@click.option("-b", "--become/--no-become", default=None, help="Look as root, or as the login user.")
+@click.option(
+    "-b",
+    "--become/--no-become",
+    default=None,
+    help="Look as root, or as the login user. What would change is asked as root, unless --no-become.",
+)
 @output_options("table", "json", "yaml", "csv", "html")
 @work_options
 @yes_option
@@ -172,22 +177,16 @@ def make_plan(
     app: App, fleet: Fleet, targets: str, *, work: WorkOptions, given: Mapping[str, Any]
 ) -> tuple[Plan, RunResult]:
     """Look at hosts and plan them; the plan is kept in the run's folder too."""
-    from fleetctl.cli.work import fan_out  # noqa: PLC0415
-    from fleetctl.patch.planning import PlanTask, plan_of  # noqa: PLC0415
-    from fleetctl.patch.scan import DOCUMENT  # noqa: PLC0415
+    from fleetctl.cli.work import order_terms  # noqa: PLC0415
 
     tell_refresh(app, given)
-    scan = fleet.scan_task(baseline=given["baseline"], become=given.get("become"), refresh=given["refresh"])
-    task = PlanTask(scan=scan, choice=choice_of(given))
-    run = fan_out(
-        app,
-        fleet,
-        task,
+    planned = fleet.patch_plan(
         work.hosts(fleet, targets),
-        work=work,
-        title=f"patch plan {targets}",
-        name=DOCUMENT,
-        parameters={"Operation": "Plan", **({"Refresh": True} if scan.refresh else {})},
+        baseline=given["baseline"],
+        choice=choice_of(given),
+        become=given.get("become"),
+        refresh=given["refresh"],
         selector=targets,
+        **order_terms(app, fleet, work=work, title=f"patch plan {targets}"),
     )
-    return plan_of(run, selector=targets), run
+    return planned.plan, planned.run

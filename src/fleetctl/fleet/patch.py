@@ -70,10 +70,12 @@ class PatchCalls(RunCalls):
             FleetError: fleetctl itself cannot go on; hosts that cannot be judged are in the report as such.
         """
         from fleetctl.patch.scan import DOCUMENT  # noqa: PLC0415
+        from fleetctl.patch.work import scan_work  # noqa: PLC0415
 
-        options.setdefault("parameters", {"Operation": "Scan"})
         self.reports_folder("compliance")  # before the scan: a report that cannot be kept is no use
         task = self.scan_task(baseline=baseline, **_taken(options, _SCAN))
+        options.setdefault("parameters", {"Operation": "Scan", **({"Refresh": True} if task.refresh else {})})
+        options.setdefault("work", scan_work(task))
         return self.conclude_scan(self.carry_out(task, hosts, name=DOCUMENT, **options))
 
     def patch_plan(
@@ -98,9 +100,9 @@ class PatchCalls(RunCalls):
         from fleetctl.patch.planning import Choice, PlanTask, plan_of  # noqa: PLC0415
         from fleetctl.patch.scan import DOCUMENT  # noqa: PLC0415
 
-        options.setdefault("parameters", {"Operation": "Plan"})
         selector = hosts if isinstance(hosts, str) else options.get("selector", "")
         scan = self.scan_task(baseline=baseline, **_taken(options, _SCAN))
+        options.setdefault("parameters", {"Operation": "Plan", **({"Refresh": True} if scan.refresh else {})})
         task = PlanTask(scan=scan, choice=choice or Choice())
         run = self.carry_out(task, hosts, name=DOCUMENT, **options)
         return Planned(plan=plan_of(run, selector=selector), run=run)

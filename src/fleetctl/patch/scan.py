@@ -80,7 +80,15 @@ class ScanTask:
         """Return how hosts are judged as data for `run.json`, so that a run that is resumed judges as it began."""
         choice = {"Baselines": self.choose.record()} if isinstance(self.choose, Baselines) else {}
         seen = {"FirstSeen": str(self.seen.dates.path.parent)} if self.seen else {}
-        return {"Become": self.become, **choice, **seen}
+        age = self.max_metadata_age
+        return {
+            "Become": self.become,
+            "Detail": self.detail,
+            "Refresh": self.refresh,
+            "MaxMetadataAgeSeconds": age.total_seconds() if age is not None else None,
+            **choice,
+            **seen,
+        }
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> ScanTask:
@@ -90,8 +98,12 @@ class ScanTask:
             KeyError, TypeError, ValueError: it is no such record.
         """
         folder = Path(record["FirstSeen"]) if "FirstSeen" in record else None
+        age = record.get("MaxMetadataAgeSeconds")
         return cls(
             become=record["Become"],
+            detail=bool(record.get("Detail")),
+            refresh=bool(record.get("Refresh")),
+            max_metadata_age=timedelta(seconds=age) if age is not None else None,
             choose=Baselines.from_record(record["Baselines"]) if "Baselines" in record else default_baseline,
             seen=SeenBook(FirstSeenDates(folder)) if folder is not None and folder.is_dir() else None,
         )

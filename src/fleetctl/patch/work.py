@@ -1,4 +1,4 @@
-"""A patch installation as data in `run.json`, and back: what `runs resume` makes its task of."""
+"""Scans and installations as data in `run.json`, and back: what `runs resume` and `runs retry` make their tasks of."""
 
 from __future__ import annotations
 
@@ -12,7 +12,26 @@ from fleetctl.patch.install import InstallTask
 from fleetctl.patch.plan import Plan
 from fleetctl.patch.scan import ScanTask
 
-__all__ = ["install_work", "restore_install"]
+__all__ = ["install_work", "restore_install", "restore_scan", "scan_work"]
+
+
+def scan_work(task: ScanTask) -> Work | None:
+    """Return a scan as data, the baselines that it judges by with it."""
+    return Work.of("patch-scan", task.record(), repeatable=not task.refresh)
+
+
+def restore_scan(spec: Mapping[str, Any]) -> ScanTask:
+    """Make the task again.
+
+    Raises:
+        StateFolderError: what was kept is damaged.
+    """
+    try:
+        return ScanTask.from_record(spec)
+    except (KeyError, TypeError, ValueError) as exc:
+        raise StateFolderError(
+            f"what run.json says of the scan is damaged: {type(exc).__name__}: {exc}"
+        ) from exc
 
 
 def install_work(task: InstallTask) -> Work | None:

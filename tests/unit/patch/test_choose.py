@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -137,6 +137,14 @@ def test_a_task_judges_the_same_after_it_was_recorded(project, tmp_path):
     again = ScanTask.from_record(json.loads(json.dumps(task.record())))
     assert (again.become, again.choose, again.seen) == (True, task.choose, None)
     assert ScanTask.from_record(ScanTask().record()).choose is default_baseline
+    asked = ScanTask(detail=True, refresh=True, max_metadata_age=timedelta(days=2), become=False)
+    again = ScanTask.from_record(json.loads(json.dumps(asked.record())))
+    assert (again.detail, again.refresh, again.max_metadata_age, again.become) == (
+        True,
+        True,
+        timedelta(days=2),
+        False,
+    )
     seen = ScanTask(seen=SeenBook(FirstSeenDates(tmp_path)))
     assert ScanTask.from_record(seen.record()).seen.dates.path == tmp_path / "first-seen.db"
 
