@@ -183,9 +183,18 @@ def test_hooks_run_before_and_after_and_a_failing_one_stops_everything(
     assert "pre-install hook failed (exit code 4): no" in done.stderr
     assert version(host, "fl-lib") == "1.0-1"
     hooks = ("--pre", "echo pre >> /root/hooks", "--post", "echo post >> /root/hooks")
-    done = run("patch", "install", "all", "--package", "fl-lib", "--reboot", "never", *hooks, "--yes")
+    done = run("patch", "install", "all", "--package", "fl-kernel", "--reboot", "never", *hooks, "--yes")
     assert done.returncode == 5, done.stderr
     assert host.output("cat /root/hooks").split() == ["pre", "post"]
+
+    boot = host.boot_id()
+    idle = ("patch", "install", "all", "--package", "fl-kernel", "--yes")
+    assert "nothing to install" in run(*idle, "--reboot", "never").stderr
+    assert host.boot_id() == boot
+    done = run(*idle)
+    assert done.returncode == 5, done.stderr
+    assert host.boot_id() != boot, "it waited for a reboot from before (SSM: RebootIfNeeded)"
+    assert run.last()["Install"]["AttemptedCount"] == 0
 
 
 def test_a_controller_killed_in_the_middle_is_followed_by_one_that_finishes(

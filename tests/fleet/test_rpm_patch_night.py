@@ -69,6 +69,7 @@ def test_night_goes_from_non_compliant_to_compliant_with_a_reboot_and_a_second_o
     assert changes(before, listing(host)) == {}
     share = json.loads(path.read_text())["Hosts"][0]
     assert {change["Name"] for change in share["Changes"]} == ASKED[kind]
+    assert share["RebootExpected"] is True
     assert {item["Name"] for item in share["LeftOut"]} == KEPT[kind] | {"fl-broken"}
 
     told = states(run("install", str(path), "--yes", "--format", "json", code=5))
