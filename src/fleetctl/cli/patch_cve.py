@@ -143,7 +143,7 @@ def _update(package: Mapping[str, Any]) -> str:
     if package["Status"] != "AFFECTED":
         return "-"
     if update is None:
-        return "none to be had"
+        return "not known" if package["Note"].startswith("updates are not known") else "none to be had"
     told = [update["Version"]]
     if update["Fixes"] is False:
         return f"{update['Version']} does not mend it"

@@ -85,7 +85,7 @@ def _show_cves(report: Mapping[str, Any], given: Mapping[str, Any]) -> None:
             " ".join(one["Packages"]),
             f"{fold(one['Hosts'])} ({one['HostCount']})" if one["HostCount"] > 1 else one["Hosts"][0],
         ))  # fmt: skip
-    if rows:
+    if rows or given["output"]:
         header = ("CVE", "EXPLOITED", "EPSS", "SEVERITY", "UPDATES", "PACKAGES", "HOSTS")
         print_table(header, rows, output=given["output"])
 

@@ -20,6 +20,7 @@ _CHUNK: Final = 1 << 18
 # Real feeds pack to a tenth or a thirtieth; zlib's limit is a thousandth. Little files may pack as they like.
 _MOST_RATIO: Final = 250
 _ALWAYS_ALLOWED: Final = 64 << 20
+_BOMB: Final = f"it unpacks to more than {_MOST_RATIO} times its size: that is no feed"
 _LONGEST_LINE: Final = 1 << 20
 # RuntimeError: what zipfile says of passwords and of ways of packing that it does not know.
 _BROKEN: Final = (EOFError, zlib.error, zipfile.BadZipFile, OSError, RuntimeError)
@@ -57,7 +58,7 @@ class Document:
                 self.fail(_why(exc))
             self._unpacked += len(data)
             if self.packed and self._unpacked > max(_ALWAYS_ALLOWED, self.packed * _MOST_RATIO):
-                self.fail(f"it unpacks to more than {_MOST_RATIO} times its size: that is no feed")
+                self.fail(_BOMB)
             try:
                 text = self._decoder.decode(data, final=not data)
             except UnicodeDecodeError:
@@ -98,6 +99,8 @@ class FeedFile:
         try:
             if path.is_dir():
                 raise FeedError(f"{path} is a folder", hint="name the files in it")
+            if path.exists() and not path.is_file():  # it is read several times
+                raise FeedError(f"{path} is no plain file", hint="write it to a file first")
             with path.open("rb") as file:
                 head = file.read(4)
             status = path.stat()
@@ -135,23 +138,25 @@ class FeedFile:
                 yield unpacked
 
     def _members(self) -> Iterator[Document]:
-        found = False
         try:
             with zipfile.ZipFile(self.path) as archive:
-                for member in archive.infolist():
-                    if member.is_dir() or not member.filename.endswith(".json"):
-                        continue
-                    found = True
+                for member in self._checked(archive):
+                    name = f"{self.path}:{member.filename}"
                     with archive.open(member) as raw:
-                        yield Document(
-                            raw, name=f"{self.path}:{member.filename}", packed=max(1, member.compress_size)
-                        )
+                        yield Document(raw, name=name, packed=max(1, member.compress_size))
         except FeedError:
             raise
         except _BROKEN as exc:
             raise FeedError(_why(exc), where=Where(str(self.path))) from exc
+
+    def _checked(self, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+        """Return the JSON files of an archive; zipfile reads no more of one than it says of itself."""
+        found = [m for m in archive.infolist() if not m.is_dir() and m.filename.endswith(".json")]
         if not found:
             raise FeedError("there is no .json file in it", where=Where(str(self.path)))
+        if sum(member.file_size for member in found) > max(_ALWAYS_ALLOWED, self._size * _MOST_RATIO):
+            raise FeedError(_BOMB, where=Where(str(self.path)))
+        return found
 
 
 def _why(exc: Exception) -> str:

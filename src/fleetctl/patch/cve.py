@@ -221,9 +221,18 @@ def _package(
     waiting = view.look.state.reboot.packages if view.look and view.look.state.reboot.needed else ()
     names = {package.name for package in packages}
     note = "a reboot is pending: the old version still runs" if names & set(waiting) else ""
+    if told.standing is Standing.AFFECTED and offer is None and (why := _blind_to_updates(view)):
+        note = f"updates are not known: {why}"
     return PackageStanding(
         name=name, packages=packages, version=version, verdicts=told.verdicts, offer=offer, note=note
     )
+
+
+def _blind_to_updates(view: HostView) -> str:
+    """Say why it is not known which updates a host could have; empty where it is."""
+    if view.look is None:
+        return "it was never scanned"
+    return "; ".join(view.look.state.errors)
 
 
 def _of_feed(said: Said, judged: Judged) -> Verdict:

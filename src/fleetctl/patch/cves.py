@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -172,9 +172,10 @@ class _Gather:
         advised = self._advised(view)
         covered = view.releases is not None and any(map(view.releases.fullmatch, self._covered))
         if covered:
+            newest = _newest(view)
             for name in view.names():
                 if (matched := view.match(name)) is not None:
-                    self._matched(view, matched)
+                    self._matched(view, matched, newest)
         if covered or advised:
             return ""
         return f"no feed is kept about {view.system or 'its system'}, and its own package lists name no CVE"
@@ -196,12 +197,17 @@ class _Gather:
             one.hosts = dict(sorted(one.hosts.items(), key=lambda told: order[told[0]]))
         return list(found.values())
 
-    def _matched(self, view: HostView, matched: Matched) -> None:
+    def _matched(self, view: HostView, matched: Matched, newest: Mapping[tuple[str, str], str]) -> None:
         pattern = view.releases.pattern if view.releases else ""
         at = (view.manager, pattern, matched.name, matched.version)
         if at not in self._shares:
             self._shares[at] = _Share(tuple(self._judged(view, matched)), matched.name, view.key)
-        self._shares[at].newest[view.host] = _newest(view, matched)
+        offered = [
+            newest.get((package.name, package.arch), "")
+            for package in matched.packages
+            if not view.by_source or package.built_as_is
+        ]
+        self._shares[at].newest[view.host] = max(filter(None, offered), key=view.key, default="")
 
     def _judged(self, view: HostView, matched: Matched) -> Iterator[_Finding]:
         said = self._asked.about_package(matched.name)
@@ -238,18 +244,7 @@ class _Gather:
         )
 
 
-def _newest(view: HostView, matched: Matched) -> str:
-    """Return the newest version that the host's repositories had for packages; empty where they had none that can be compared."""
-    if view.look is None:
-        return ""
-    names = {
-        (package.name, package.arch)
-        for package in matched.packages
-        if not view.by_source or package.built_as_is
-    }
-    newer = [
-        update.versions[0].version
-        for update in view.look.state.updates
-        if (update.name, update.arch) in names and update.versions
-    ]
-    return max(newer, key=view.key, default="")
+def _newest(view: HostView) -> dict[tuple[str, str], str]:
+    """Return the newest version of each package that the host's repositories had when it was scanned last."""
+    updates = view.look.state.updates if view.look is not None else ()
+    return {(update.name, update.arch): update.versions[0].version for update in updates if update.versions}

@@ -62,6 +62,8 @@ def test_what_is_no_feed_is_told(bring, what, says):
 def test_a_folder_a_missing_file_and_one_that_may_not_be_read_are_told(bring, tmp_path):
     assert "is a folder" in refused(bring, tmp_path)
     assert "No such file" in refused(bring, tmp_path / "none")
+    os.mkfifo(tmp_path / "pipe")
+    assert "no plain file" in refused(bring, tmp_path / "pipe")
 
 
 @pytest.mark.parametrize("name", ["tracker.json", "rocky.json", "secdb.json", "arch.json", "kev.json"])
@@ -103,6 +105,8 @@ def test_bombs_are_stopped_before_they_unpack(bring):
     spaces = b"[" + b" " * (80 << 20)
     assert "250 times its size" in refused(bring, gzip.compress(spaces))
     assert "250 times its size" in refused(bring, archive(a__json=spaces))
+    many = {f"{n}__json": b"[" + b" " * (40 << 20) for n in range(2)}
+    assert "250 times its size" in refused(bring, archive(**many))
 
 
 def test_a_member_that_would_fill_memory_is_refused(bring, monkeypatch):

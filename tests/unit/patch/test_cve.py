@@ -9,13 +9,16 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from fleetctl.feeds.ask import asking
+from fleetctl.feeds.ask import Said, asking
 from fleetctl.feeds.importing import import_file
+from fleetctl.feeds.model import EVERY, Claim, Feed, before
 from fleetctl.inventory.choose import Snapshot
 from fleetctl.model import Host
+from fleetctl.packages.model import HostFacts
 from fleetctl.patch.baseline_load import load_files
 from fleetctl.patch.choose import Baselines
-from fleetctl.patch.cve import Known, standings
+from fleetctl.patch.cve import Known, of_own_release, standings
+from fleetctl.patch.cve_host import HostView, releases_of
 from fleetctl.patch.cve_schema import cve_schema, cves_schema
 from fleetctl.patch.cve_telling import cve_exit_code, cve_report, tell_cve
 from fleetctl.patch.cves import Filter, ranking
@@ -283,3 +286,40 @@ def test_alpine_and_arch_are_judged_by_their_trackers(fleet):
         "arch-tracker:Arch Linux",
     }
     assert list(hosts.cves()) == ["CVE-2024-0001", "CVE-2024-0005"]
+
+
+def test_what_updates_there_are_is_not_known_of_a_host_whose_lists_cannot_be_read_or_that_was_never_scanned(
+    fleet,
+):
+    hosts = fleet(deb_1="apt/deb12-no-lists", deb_2="")
+    application = {
+        "Name": "fl-lib",
+        "Version": "1.0",
+        "Release": "1",
+        "PackageManager": "dpkg",
+        "PackageId": "pkg:deb/debian/fl-lib?distro=debian-12",
+    }
+    Items(hosts.folder / "items").keep("deb-2", {"Application": [application]}, captured=NOW, run="R2")
+    hosts.bring("tracker.json")
+    blind = hosts.cve("CVE-2024-0102")["deb-1"]
+    assert (blind["Status"], only(blind)["Update"]) == ("AFFECTED", None)
+    assert "updates are not known: there are no package lists" in only(blind)["Note"]
+    told = hosts.cve("CVE-2024-0001")["deb-2"]
+    assert (told["Status"], told["SeenBy"], told["ScanId"]) == ("AFFECTED", "inventory", None)
+    assert "updates are not known: it was never scanned" in only(told)["Note"]
+
+
+def test_ubuntu_pro_s_fix_stands_in_for_the_open_end_of_the_release(tmp_path):
+    feed = Feed(
+        id=1, kind="osv", scope="Ubuntu", source="", dated=NOW, dated_by="feed", imported=NOW, entries=1
+    )
+
+    def said(ecosystem, package, ranges):
+        return Said(feed, Claim(ecosystem=ecosystem, package=package, ranges=ranges))
+
+    view = HostView(host="u", releases=releases_of(HostFacts(os_id="ubuntu", version_id="20.04")))
+    plain = said("Ubuntu:20.04:LTS", "re2c", EVERY)
+    pro = said("Ubuntu:Pro:20.04:LTS", "re2c", before("1.3-1+esm1"))
+    other = said("Ubuntu:20.04:LTS", "vim", EVERY)
+    elsewhere = said("Ubuntu:Pro:22.04:LTS", "vim", EVERY)
+    assert of_own_release(view, [plain, pro, other, elsewhere]) == [pro, other]
