@@ -165,6 +165,8 @@ def _errors(sections: Sections, config: Config) -> Iterator[str]:
             yield f"{' '.join(said)}; mend it there with: pacman -Syy"
         elif said:
             yield from said
+        elif name == "pacman-installed" and section.code != 0 and holder(sections["pacman-lock"].lines):
+            yield "another pacman changed packages while they were read: scan again when it is done"
         elif section.code != 0 and not (name == "pacman-updates" and section.code == 1):
             # `-Qu` exits with 1 where there is nothing to update.
             yield f"{name} failed with exit code {section.code} and gave no reason"

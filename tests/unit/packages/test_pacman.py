@@ -115,6 +115,7 @@ def test_foreign_packages_and_replacements_are_told():
         ({"pacman_times": ""}, "no package lists of repository core"),
         ({"pacman_config": "[options]\nDBPath = /x"}, "no repository is enabled"),
         ({"pacman_installed": ("", 1)}, "pacman-installed failed with exit code 1"),
+        ({"pacman_installed": ("", 2), "pacman_lock": "holder=7 pacman -Syu"}, "while they were read"),
         ({"pacman_updates": ("", 1, "error: could not register 'core' database")}, "could not register"),
         (
             {"pacman_offers": ("", 0, "error: database 'core' is not valid (PGP signature)")},
