@@ -86,7 +86,7 @@ installed or not; 6 --dry-run found something to install; 7 a gate was red.
 @click.option("-b", "--become/--no-become", default=None, help="For looking; installing is done as root.")
 @click.option("--dry-run", is_flag=True, help="Show the plan, and change nothing: as 'patch plan' does.")
 @click.option("--comment", default="", metavar="TEXT", help="Free text for the record.")
-@output_options("table", "json", "jsonl", "yaml", "csv", "junit")
+@output_options("table", "json", "jsonl", "yaml", "csv", "junit", "html")
 @wave_options
 @work_options
 @yes_option
