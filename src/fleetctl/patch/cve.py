@@ -125,7 +125,7 @@ class HostStanding:
     """How one host stands.
 
     Attributes:
-        view: what it was judged by.
+        view: what it was judged by, in brief.
         packages: that any source names.
         reason: why, where no package says it.
     """
@@ -179,7 +179,7 @@ def _host(
     cve: str, view: HostView, *, said: Sequence[Said], covers: Sequence[tuple[Feed, str]], offers: Offers
 ) -> HostStanding:
     if not view.installed:
-        return HostStanding(view=view, reason=view.trouble)
+        return HostStanding(view=view.brief, reason=view.trouble)
     found: dict[str, tuple[tuple[Installed, ...], str, list[Verdict]]] = {}
     own = of_own_release(view, said)
     for one in own:
@@ -190,10 +190,10 @@ def _host(
         _add(found, name, (packages, view.version_of(name)), verdict)
     if not found:
         standing, reason = _unnamed(view, own, said, covers)
-        return HostStanding(view=view, standing=standing, reason=reason)
+        return HostStanding(view=view.brief, standing=standing, reason=reason)
     judged_ones = tuple(_package(view, name, *found[name], offers=offers) for name in sorted(found))
     standing = _worst((package.standing for package in judged_ones), _OF_PACKAGES)
-    return HostStanding(view=view, packages=judged_ones, standing=standing)
+    return HostStanding(view=view.brief, packages=judged_ones, standing=standing)
 
 
 def _add(

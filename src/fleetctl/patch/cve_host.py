@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Final
@@ -74,7 +74,8 @@ class HostView:
         installed: as whoever looked last saw it.
         seen_by: `scan` or `inventory`; empty where nothing is known.
         seen: when that was.
-        look: the last scan.
+        look: the last scan; None in a brief.
+        scanned, scan_id: when that was, and its run.
         inventoried: when its inventory was collected.
         trouble: what a reader should know of it, in one sentence; empty if nothing.
     """
@@ -87,8 +88,15 @@ class HostView:
     seen_by: str = ""
     seen: datetime | None = None
     look: LastLook | None = field(default=None, repr=False)
+    scanned: datetime | None = None
+    scan_id: str = ""
     inventoried: datetime | None = None
     trouble: str = ""
+
+    @property
+    def brief(self) -> HostView:
+        """The same without packages: they are megabytes a host."""
+        return replace(self, installed=(), look=None)
 
     @cached_property
     def key(self) -> VersionKey:
@@ -160,6 +168,8 @@ def view_of(host: str, look: LastLook | None, kept: Snapshot) -> HostView:
         seen_by="scan" if usable else "",
         seen=look.time if usable else None,
         look=look,
+        scanned=look.time,
+        scan_id=look.run_id,
         inventoried=inventoried,
         trouble="" if usable else "its last scan failed: " + "; ".join(look.state.errors),
     )
@@ -189,6 +199,8 @@ def _inventoried(host: str, look: LastLook | None, kept: Snapshot, seen: datetim
         seen_by="inventory",
         seen=seen,
         look=look,
+        scanned=look.time if look else None,
+        scan_id=look.run_id if look else "",
         inventoried=seen,
     )
 

@@ -105,8 +105,8 @@ def _host(host: HostStanding) -> dict[str, Any]:
         "Platform": view.system,
         "Seen": view.seen.isoformat(timespec="seconds") if view.seen else None,
         "SeenBy": view.seen_by or None,
-        "ScanTime": view.look.time.isoformat(timespec="seconds") if view.look else None,
-        "ScanId": view.look.run_id if view.look else None,
+        "ScanTime": view.scanned.isoformat(timespec="seconds") if view.scanned else None,
+        "ScanId": view.scan_id or None,
         "InventoryTime": view.inventoried.isoformat(timespec="seconds") if view.inventoried else None,
         "Packages": [_package(package) for package in host.packages],
     }

@@ -202,6 +202,8 @@ class _Gather:
         at = (view.manager, pattern, matched.name, matched.version)
         if at not in self._shares:
             self._shares[at] = _Share(tuple(self._judged(view, matched)), matched.name, view.key)
+        if not self._shares[at].findings:  # nine of ten
+            return
         offered = [
             newest.get((package.name, package.arch), "")
             for package in matched.packages
