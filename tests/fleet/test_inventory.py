@@ -86,9 +86,11 @@ def test_a_difference_names_the_patch_installation_that_made_it(
 ) -> None:
     """Not the scan, not the plan, not the look that were there too; and not the run that only asked."""
     machine = fresh_deb12
-    flags = (*fleet_project([machine]).args, "--state", str(tmp_path / "state"))
+    project = fleet_project([machine])
+    kept = ("-i", str(project.inventory), "--state", str(tmp_path / "state"))
 
     def fleetctl(*args: str, codes: tuple[int, ...] = (0,)) -> str:
+        flags = kept if args[1] == "diff" else (*project.args, *kept)
         argv = [FLEETCTL, *args[:2], *flags, *args[2:]]
         done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=300, cwd=tmp_path)
         assert done.returncode in codes, done.stderr
@@ -101,6 +103,6 @@ def test_a_difference_names_the_patch_installation_that_made_it(
     fleetctl("inventory", "collect", "all", "--type", "Application")
     told = json.loads(fleetctl("inventory", "diff", machine.name, "--format", "json"))
     by_name = {change["Name"].split()[0]: change for change in told["Changes"]}
-    assert {field["Field"] for field in by_name["fl-lib"]["Fields"]} >= {"Version", "InstalledTime"}
+    assert {field["Field"] for field in by_name["fl-lib"]["Fields"]} >= {"Release", "InstalledTime"}
     assert by_name["fl-lib"]["CommandId"] == report["CommandId"]
     assert [(run["CommandId"], run["Comment"]) for run in told["Runs"]] == [(report["CommandId"], "Install")]
