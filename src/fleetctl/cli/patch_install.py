@@ -20,6 +20,7 @@ from fleetctl.cli.waves import WAVES_EPILOG, WaveOptions, asker, wave_options
 from fleetctl.errors import UsageError
 
 if TYPE_CHECKING:
+    from fleetctl.compliance.model import ComplianceReport
     from fleetctl.engine.order import RunResult
     from fleetctl.engine.rollout import Rollout
     from fleetctl.fleet import Fleet
@@ -101,9 +102,13 @@ def install(app: App, /, plan_or_targets: str, work: WorkOptions, waves: WaveOpt
     rollout = waves.rollout()
     begun = time.monotonic()
     plan, planned = _plan(app, fleet, plan_or_targets, work=work, given=given)
-    if given["dry_run"]:
-        leave_with_plan(app, plan, planned, given, seconds=time.monotonic() - begun)
+    if planned is not None and planned.interrupted:
+        show_problems(planned.report["Invocations"])
+        raise SystemExit(130)
     hosts = _hosts(fleet, plan, work)
+    if given["dry_run"]:
+        shown = plan.only(host.name for host in hosts)
+        leave_with_plan(app, shown, planned, given, seconds=time.monotonic() - begun)
     todo = tuple(host for host in hosts if _has_work(plan.of(host.name), given["reboot"]))
     idle = tuple(host for host in hosts if host not in todo)
     if todo:
@@ -119,16 +124,18 @@ def install(app: App, /, plan_or_targets: str, work: WorkOptions, waves: WaveOpt
         scanned = fleet.conclude_scan(result, looked=_without(looked, todo))
     elif looked is not None:
         scanned = fleet.conclude_scan(looked)
-        app.note(f"nothing to install: {_WHY_NOT[bool(scanned.verdict.non_compliant)]}")
+        app.note(f"nothing to install{_why_nothing(scanned.verdict)}")
     else:
         raise UsageError("no host of the plan is left", hint="see what it holds with: --dry-run")
     show_verdict(app, scanned, given, seconds=time.monotonic() - begun)
 
 
-_WHY_NOT = {
-    False: "hosts have what their baselines ask for",
-    True: "what is missing is kept back, or cannot be had; the plan says why: fleetctl patch plan",
-}
+def _why_nothing(verdict: ComplianceReport) -> str:
+    if verdict.non_compliant:
+        return ": what is missing is kept back, or cannot be had; the plan says why: fleetctl patch plan"
+    if verdict.unscanned:
+        return " on the hosts that could be looked at"
+    return ": hosts have what their baselines ask for"
 
 
 def _without(looked: RunResult | None, hosts: tuple[Host, ...]) -> list[RunResult]:

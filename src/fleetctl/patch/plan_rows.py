@@ -146,9 +146,9 @@ def sentences(plan: Plan) -> Iterator[str]:
     """Tell the whole plan in a few sentences."""
     patches = [patch for share in plan.work for patch in share.patches]
     total = len(plan.hosts) + len(plan.failed)
-    if not patches:
-        yield f"Nothing to install on {_count(total, 'host')}."
-    else:
+    if plan.hosts and not patches:
+        yield f"Nothing to install on {_count(len(plan.hosts), 'host')}."
+    if patches:
         security = sum(patch.security for patch in patches)
         download = sum(share.download or 0 for share in plan.work)
         removed = len({(s.host, change.name) for s in plan.hosts for change in s.removals})

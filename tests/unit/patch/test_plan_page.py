@@ -66,6 +66,7 @@ def test_sentences_count_what_is_done_and_name_who_needs_somebody():
 def test_nothing_to_do_is_one_sentence():
     idle = replace(HELD, left_out=(), reboot_pending=False)
     assert list(sentences(replace(PLAN, hosts=(idle,), failed={}))) == ["Nothing to install on 1 host."]
+    assert list(sentences(replace(PLAN, hosts=()))) == ["Not planned: db<1>."]
 
 
 def test_packages_that_would_go_are_counted():
