@@ -21,7 +21,8 @@ class Yaml:
             """Writes text of several lines as a block."""
 
         def text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-            style = "|" if "\n" in value else None
+            # A next line (U+0085) in any other form would be read back as a line feed, or a space.
+            style = '"' if "\x85" in value else "|" if "\n" in value else None
             return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
         Dumper.add_representer(str, text)

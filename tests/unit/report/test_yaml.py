@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fleetctl.report.protocol import StoredText, Telling
@@ -26,6 +26,7 @@ def written(data: Any) -> str:
 
 
 @given(data=DATA)
+@example(data={"\x85": "a\n\x85b"})
 def test_what_is_written_is_read_back(data: Any) -> None:
     assert yaml.safe_load(written(data)) == data
 
