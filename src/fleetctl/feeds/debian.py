@@ -65,23 +65,29 @@ def _claim(package: str, state: dict[str, Any], release: str, what: str) -> Clai
     status = text(state.get("status"), f"{what}: status")
     if status not in _STATUSES:
         raise WrongShape(f"{what}: the status '{status}' is not known ({', '.join(_STATUSES)})")
+    fixed = text(state["fixed_version"], f"{what}: fixed_version") if state.get("fixed_version") else ""
     urgency = state.get("urgency") or ""
-    notes = [str(state[key]) for key in ("nodsa_reason", "nodsa") if state.get(key)]
+    notes = ["end of life"] if urgency == "end-of-life" else []
+    notes += [str(state[key]) for key in ("nodsa_reason", "nodsa") if state.get(key)]
+    if status == "resolved" and not fixed:
+        notes.append("resolved, but by which version is not told")
     return Claim(
         ecosystem=f"Debian:{release}",
         package=package,
-        ranges=_ranges(status, state, what),
-        undetermined=status == "undetermined",
+        ranges=_ranges(status, fixed),
+        undetermined=status == "undetermined" or (status == "resolved" and not fixed),
         severity=severity_word(str(urgency).rstrip("*")),
-        note=", ".join((["end of life"] if urgency == "end-of-life" else []) + notes),
+        note=", ".join(notes),
     )
 
 
-def _ranges(status: str, state: dict[str, Any], what: str) -> Ranges:
-    if status == "open":
-        return EVERY
+def _ranges(status: str, fixed: str) -> Ranges:
     if status == "undetermined":
         return ()
-    fixed = text(state.get("fixed_version"), f"{what}: fixed_version")
-    # The tracker: a fixed version of 0 means that the release never had a vulnerable one.
-    return () if fixed == "0" else before(fixed)
+    # The tracker: a fixed version of 0 means that the release never had a vulnerable one. An open issue may have a fixed version that
+    # is not in the archive yet.
+    if fixed == "0":
+        return EVERY if status == "open" else ()
+    if fixed:
+        return before(fixed)
+    return EVERY if status == "open" else ()

@@ -198,3 +198,25 @@ def test_a_quoted_line_break_in_a_table_does_not_part_a_row(feeds, bring):
     assert len(rows) == 1
     bring(feeds / "kev.csv")
     assert [feed.entries for feed in feeds_of(bring.state)] == [1]
+
+
+def released(**state):
+    return json.dumps({"bash": {"CVE-2024-0108": {"releases": {"bookworm": {"repositories": {}, **state}}}}})
+
+
+@pytest.mark.parametrize(
+    ("state", "ranges", "undetermined"),
+    [
+        ({"status": "open"}, EVERY, False),
+        ({"status": "open", "fixed_version": "5.2-1"}, before("5.2-1"), False),  # not in the archive yet
+        ({"status": "open", "fixed_version": "0"}, EVERY, False),
+        ({"status": "resolved", "fixed_version": "0"}, (), False),
+        ({"status": "resolved"}, (), True),
+        ({"status": "undetermined", "fixed_version": "5.2-1"}, (), True),
+    ],
+)
+def test_what_debian_says_of_a_release_is_taken_by_its_word(bring, state, ranges, undetermined):
+    bring(released(**state))
+    with asking(bring.state) as asked:
+        (one,) = asked.about_cve("CVE-2024-0108")
+    assert (one.claim.ranges, one.claim.undetermined) == (ranges, undetermined)
