@@ -68,6 +68,7 @@ VERBS: dict[str, tuple[str, tuple[str, ...]]] = {
     "inventory export": ("inventory-report", ("web-1",)),
     "inventory history": ("inventory-history", ("web-1",)),
     "inventory diff": ("inventory-diff", ("web-1", "web-2")),
+    "inventory delete": ("inventory-deletion", ("web-2", "--dry-run")),
     "compliance policy list": ("policy-list", ()),
     "compliance policy show": ("policy-summary", ("base",)),
     "compliance check": ("compliance-report", ("web-[1-2],dead",)),

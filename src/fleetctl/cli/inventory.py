@@ -15,7 +15,7 @@ from fleetctl.cli.options import output_options, yes_option
 from fleetctl.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
-    from fleetctl.store.items import Capture
+    from fleetctl.store.items import Capture, Deletion
 
 __all__ = ["inventory"]
 
@@ -208,9 +208,10 @@ def _history(captures: Sequence[Capture]) -> list[dict[str, Any]]:
 @click.option("--type", "type_", metavar="TYPE", help="Only this type; without HOST, of all hosts.")
 @click.option("--before", metavar="DATE", help="Only what was seen before: 2026-01-01, 90d (ago).")
 @click.option("--dry-run", is_flag=True, help="Only say how much it would be.")
+@output_options("table", "json", "jsonl", "yaml", "csv")
 @yes_option
 @pass_app
-def delete(app: App, /, host: str | None, type_: str | None, before: str | None, **given: bool) -> None:
+def delete(app: App, /, host: str | None, type_: str | None, before: str | None, **given: Any) -> None:
     """Forget what is kept of HOST, or a type of all hosts; the hosts themselves are not touched."""
     from fleetctl.cli.prompts import confirm  # noqa: PLC0415
     from fleetctl.inventory.types import known_type  # noqa: PLC0415
@@ -226,9 +227,37 @@ def delete(app: App, /, host: str | None, type_: str | None, before: str | None,
         "type_": known_type(type_) if type_ else None,
         "before": parse_moment(before, name="--before", now=datetime.now(UTC)) if before else None,
     }
-    count = fleet.inventory_store.delete(**chosen, dry_run=True)
-    if given["dry_run"] or not count:
+    found = fleet.inventory_store.delete(**chosen, dry_run=True)
+    count = sum(one.captures for one in found.values())
+    if not given["dry_run"] and found:
+        confirm(f"Delete {count} captures?", yes=given["yes"], act="this deletes what was kept")
+        found = fleet.inventory_store.delete(**chosen)
+        count = sum(one.captures for one in found.values())
+        app.note(f"deleted {count} captures")
+    else:
         app.note(f"{count} captures would be deleted")
-        return
-    confirm(f"Delete {count} captures?", yes=given["yes"], act="this deletes what was kept")
-    app.note(f"deleted {fleet.inventory_store.delete(**chosen)} captures")
+    _show_deletion(found, given, deleted=not given["dry_run"])
+
+
+def _show_deletion(found: Mapping[str, Deletion], given: Mapping[str, Any], *, deleted: bool) -> None:
+    """Tell what went, or would go, by type (SSM: DeletionSummary)."""
+    rows = [
+        {
+            "TypeName": name,
+            "InstanceCount": one.hosts,
+            "TotalCount": one.captures,
+            "RemainingCount": 0 if deleted else one.captures,
+        }
+        for name, one in found.items()
+    ]
+    if given["format_"] != "table":
+        from fleetctl.cli.output import write  # noqa: PLC0415
+        from fleetctl.report.protocol import Telling  # noqa: PLC0415
+
+        columns = ("TypeName", "InstanceCount", "TotalCount", "RemainingCount")
+        write(Telling(data=rows, rows=rows, columns=columns), given["format_"], given["output"])
+    elif rows:
+        from fleetctl.cli.table import print_table  # noqa: PLC0415
+
+        cells = [(name, str(one.hosts), str(one.captures)) for name, one in found.items()]
+        print_table(("TYPE", "HOSTS", "CAPTURES"), cells, output=given["output"])

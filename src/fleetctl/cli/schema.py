@@ -68,6 +68,10 @@ SCHEMAS: dict[str, tuple[str, str]] = {
         "fleetctl.report.shapes_verdicts:inventory_history",
         "'inventory history --format json'",
     ),
+    "inventory-deletion": (
+        "fleetctl.report.shapes_verdicts:inventory_deletion",
+        "'inventory delete --format json'",
+    ),
     "inventory-diff": ("fleetctl.report.shapes_verdicts:inventory_diff", "'inventory diff --format json'"),
     "feed-list": ("fleetctl.report.shapes_hosts:feed_list", "'feeds list|show --format json'"),
     "cve-report": ("fleetctl.patch.cve_schema:cve_schema", "'patch cve --format json'"),

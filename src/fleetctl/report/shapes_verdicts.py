@@ -24,6 +24,7 @@ from fleetctl.report.shape import (
 __all__ = [
     "baseline",
     "baseline_list",
+    "inventory_deletion",
     "inventory_diff",
     "inventory_history",
     "patch_explanation",
@@ -50,6 +51,19 @@ def inventory_history() -> Shape:
         }
     )
     return published("looks at inventory", listed(row))
+
+
+def inventory_deletion() -> Shape:
+    """Return the schema of `inventory delete`."""
+    row = record(
+        {
+            "TypeName": TEXT,
+            "InstanceCount": told(COUNT, "hosts"),
+            "TotalCount": told(COUNT, "captures that were chosen"),
+            "RemainingCount": told(COUNT, "of these, what is still there"),
+        }
+    )
+    return published("deletion of inventory", listed(row))
 
 
 def inventory_diff() -> Shape:

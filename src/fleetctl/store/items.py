@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from fleetctl.errors import DamagedError, StateFolderError
 
-__all__ = ["Capture", "Items", "content_hash"]
+__all__ = ["Capture", "Deletion", "Items", "content_hash"]
 
 _FILE: Final = "items.db"
 _SCHEMA_VERSION: Final = 1
@@ -55,6 +55,13 @@ class Capture:
     run: str
     hash: str
     count: int
+
+
+class Deletion(NamedTuple):
+    """How much of a type is, or would be, deleted."""
+
+    captures: int
+    hosts: int
 
 
 def content_hash(items: Sequence[Mapping[str, str]]) -> tuple[str, bytes]:
@@ -172,7 +179,7 @@ class Items:
         type_: str | None = None,
         before: datetime | None = None,
         dry_run: bool = False,
-    ) -> int:
+    ) -> dict[str, Deletion]:
         """Forget captures, and contents that no capture needs any more.
 
         Args:
@@ -182,7 +189,7 @@ class Items:
             dry_run: only count them.
 
         Returns:
-            How many captures these are.
+            What these are, by type.
         """
         where, values = ["1"], list(hosts)
         if hosts:
@@ -194,12 +201,15 @@ class Items:
             where.append("captured < ?")
             values.append(_stamp(before))
         condition = " AND ".join(where)
+        counted = f"SELECT type, count(*), count(DISTINCT host) FROM captures WHERE {condition} GROUP BY type"  # noqa: S608
         with self._transaction() as db:
-            (count,) = db.execute(f"SELECT count(*) FROM captures WHERE {condition}", values).fetchone()  # noqa: S608
-            if count and not dry_run:
+            found = {
+                type_: Deletion(captures, hosts) for type_, captures, hosts in db.execute(counted, values)
+            }
+            if found and not dry_run:
                 db.execute(f"DELETE FROM captures WHERE {condition}", values)  # noqa: S608
                 db.execute("DELETE FROM contents WHERE hash NOT IN (SELECT hash FROM captures)")
-        return int(count)
+        return found
 
     def _captures(self, query: str, values: Sequence[str]) -> list[Capture]:
         with self._open() as db:

@@ -50,11 +50,11 @@ def test_deleting_forgets_contents_that_nobody_needs_and_no_others(tmp_path):
     store = Items(tmp_path)
     store.keep("a", {"Application": APPS, "Network": [{"Name": "eth0"}]}, captured=START, run="r")
     store.keep("b", {"Application": APPS}, captured=START, run="r")
-    assert store.delete(hosts=["a"], dry_run=True) == 2
-    assert store.delete(hosts=["a"]) == 2
+    assert store.delete(hosts=["a"], dry_run=True) == {"Application": (1, 1), "Network": (1, 1)}
+    assert store.delete(hosts=["a"]) == {"Application": (1, 1), "Network": (1, 1)}
     assert (count(store, "contents"), count(store, "captures")) == (1, 1)
-    assert store.delete(before=START) == 0
-    assert store.delete(type_="Application") == 1
+    assert store.delete(before=START) == {}
+    assert store.delete(type_="Application") == {"Application": (1, 1)}
     assert count(store, "contents") == 0
 
 
