@@ -45,7 +45,8 @@ def rpm_version_key(version: str) -> RpmVersionKey:
     """
     epoch, upstream, release = split_rpm_version(version)
     number = epoch.lstrip("0")
-    return len(number), number, _segments(upstream), _segments(release)
+    # No release is older than any, `~` included.
+    return len(number), number, _segments(upstream), _segments(release) if release else ()
 
 
 def _segments(part: str) -> tuple[_Segment, ...]:

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from random import Random
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -64,6 +65,36 @@ def test_agrees_with_dpkg(pairs):
         ["sh", "-c", script, dpkg], input=lines, capture_output=True, text=True, check=False
     )
     assert told.stdout.split() == [order(left, right) for left, right in pairs]
+
+
+PARTS = ["0", "00", "1", "01", "9", "10", "a", "Z", "rc", "~", "~~", ".", "+", "+b", "+deb12u"]
+COMPARE = "use Dpkg::Version; while (<STDIN>) { my ($one, $two) = split; print version_compare($one, $two), qq{\\n} }"
+
+
+def some_version(chance):
+    """Valid versions of few parts, so that near misses are frequent."""
+    text = ["".join(chance.choices(PARTS, k=chance.randrange(1, 5))) for _ in range(3)]
+    epoch = chance.choice(["", "", "0:", "1:", "01:", "12:"])
+    return f"{epoch}{chance.randrange(3)}" + "-".join(text[: chance.randrange(1, 4)])
+
+
+def test_agrees_with_dpkg_s_own_library_on_thousands():
+    """One process for all of them: Dpkg::Version is what dpkg's own tools compare with."""
+    perl = shutil.which("perl")
+    if (
+        perl is None
+        or subprocess.run([perl, "-MDpkg::Version", "-e1"], capture_output=True, check=False).returncode
+    ):
+        pytest.skip("libdpkg-perl is not installed")
+    chance = Random()  # noqa: S311 - a pair that differs is told
+    pairs = [(some_version(chance), some_version(chance)) for _ in range(10_000)]
+    lines = "".join(f"{left} {right}\n" for left, right in pairs)
+    told = subprocess.run([perl, "-e", COMPARE], input=lines, capture_output=True, text=True, check=True)
+    words = {"-1": "lt", "0": "eq", "1": "gt"}
+    theirs = [words[word] for word in told.stdout.split()]
+    ours = [order(left, right) for left, right in pairs]
+    assert len(theirs) == len(pairs)
+    assert [(*p, a) for p, a, b in zip(pairs, ours, theirs, strict=True) if a != b] == []
 
 
 @given(st.lists(st.text(max_size=12), min_size=3, max_size=3))
