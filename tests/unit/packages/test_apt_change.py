@@ -148,6 +148,19 @@ def test_steps_of_a_rehearsal(line: str, change: tuple[str, ...]) -> None:
     assert (found.kind, found.name, found.arch, found.before, found.after) == change
 
 
+def test_what_would_go_and_was_not_told_stops_it() -> None:
+    told = {"apt_place": PLACE, "apt_wait": "waited=0", "apt_unfinished_before": "", "apt_simulate": PLAN}
+    answer = APT.parse_application(framed(**told, apt_beyond="fl-x\nfl-y"))
+    assert [(t.kind, t.packages) for t in answer.troubles] == [(TroubleKind.DEPENDENCIES, ("fl-x", "fl-y"))]
+    assert not answer.ok
+
+
+def test_only_names_of_packages_are_granted() -> None:
+    script = APT.apply_script([APP], lock_seconds=1, removals=["fl-x", "$(reboot)", "fl-y"])
+    assert "apt_granted='fl-x fl-y'" in script
+    assert "reboot)" not in script
+
+
 def test_space_counts_where_it_is_needed() -> None:
     sizes = "'http://x/a' fl-app_1.1_all.deb 400000 SHA256:0\nAfter this operation, {} will be used."
 

@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetctl.packages.change import Change, TroubleKind, Wanted
+from fleetctl.packages.collect import script_text
 from fleetctl.packages.dnf import Dnf
 from fleetctl.packages.sections import read_sections
+from fleetctl.packages.zypper import Zypper
 
 FOUR = """\
 Dependencies resolved.
@@ -69,6 +71,46 @@ def simulated(text, *, generation, now="", errors=""):
             host_place="uid=0\nfree=9 /\n",
         )
     )
+
+
+@pytest.mark.parametrize("shell", [["dash"], ["bash", "--posix"], ["busybox", "ash"], ["mksh"]])
+@pytest.mark.parametrize(
+    ("text", "generation", "names"),
+    [
+        (FOUR, 4, ["old-kernel", "fl-gone"]),
+        (FIVE, 5, ["fl-old"]),
+        (
+            FOUR.replace("Removing:", "Downgrading:"),
+            4,
+            ["old-kernel", "fl-gone"],
+        ),
+        (
+            FOUR.replace("Upgrading:", "Removing dependent packages:"),
+            4,
+            ["old-kernel", "a-package-with-a-name-that-takes-the-whole-of-the-line-and-more", "fl-gone"],
+        ),
+        ("Nothing to do.\n", 4, []),
+    ],
+)
+def test_what_would_go_is_read_on_the_host_as_here(shell, text, generation, names):
+    if shutil.which(shell[0]) is None:
+        pytest.skip(f"no {shell[0]}")
+    script = f"{script_text('dnf-change.sh')}\ndnf_generation={generation}\ndnf_going\n"
+    done = subprocess.run([*shell, "-c", script], input=text, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == names
+
+
+@pytest.mark.parametrize("tool", [Dnf(), Zypper()])
+@pytest.mark.parametrize(
+    ("lines", "kind", "packages"),
+    [("fl-old\nfl-older", TroubleKind.DEPENDENCIES, ("fl-old", "fl-older")), ("", TroubleKind.LOCKED, ())],
+)
+def test_what_stopped_it_after_its_rehearsal_is_told(tool, lines, kind, packages):
+    told = tool.parse_application(
+        answer(host_place="uid=0\n", rpm_wait_1="waited=0\n", rpm_beyond_1=(lines, 7, ""), rpm_changed="")
+    )
+    assert [(t.kind, t.packages) for t in told.troubles] == [(kind, packages)]
+    assert not told.ok
 
 
 def test_table_of_dnf_4_is_read_with_its_broken_rows_and_what_is_replaced():

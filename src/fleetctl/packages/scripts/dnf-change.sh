@@ -82,16 +82,18 @@ dnf_going() {
         case $dnf_line in
             Removing*: | Downgrading*:) dnf_part=goes ;;
             '' | [A-Z]*) dnf_part='' ;;
-            ' '*)
+            '  '*replacing' '*)
                 # shellcheck disable=SC2086 # words
                 set -- $dnf_line
-                if [ "$1" = replacing ]; then
-                    [ "$dnf_generation" = 5 ] || set -- "$1" "${2%.*}"
-                    [ "$2" = "$dnf_row" ] || printf '%s\n' "$2"
-                else
-                    dnf_row=$1
-                    [ -z "$dnf_part" ] || printf '%s\n' "$1"
-                fi
+                [ "$dnf_generation" = 5 ] || set -- "$1" "${2%.*}"
+                [ "$2" = "$dnf_row" ] || printf '%s\n' "$2"
+                ;;
+            # Further in is the rest of a row that was too long for its line.
+            ' '[!\ ]*)
+                # shellcheck disable=SC2086 # words
+                set -- $dnf_line
+                dnf_row=$1
+                [ -z "$dnf_part" ] || printf '%s\n' "$1"
                 ;;
         esac
     done
