@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from fleetctl.errors import NotFoundError
+from fleetctl.errors import NotFoundError, UsageError
 from fleetctl.fleet.run import RunCalls
 from fleetctl.model import Host
 
@@ -127,6 +127,7 @@ class PatchCalls(RunCalls):
                 `patch_scan` does.
 
         Raises:
+            UsageError: no host of the plan has anything to install.
             FleetError: fleetctl itself cannot go on; hosts that fail are in the report as such.
         """
         from fleetctl.patch.install import InstallTask  # noqa: PLC0415
@@ -136,7 +137,12 @@ class PatchCalls(RunCalls):
         self.reports_folder(
             "compliance"
         )  # before anything is changed: a report that cannot be kept is no use
-        chosen = self.planned_hosts(plan) if hosts is None else tuple(hosts)
+        reboot = options.get("reboot", "if-needed")
+        chosen = self.planned_hosts(plan, reboot=reboot) if hosts is None else tuple(hosts)
+        if not chosen:
+            raise UsageError(
+                "there is nothing to install in this plan", hint="what it leaves out, and why: Plan.hosts"
+            )
         scan = self.scan_task(baseline=baseline, **_taken(options, _SCAN))
         task = InstallTask(
             plan=plan.only(host.name for host in chosen), scan=scan, **_taken(options, _INSTALL)
@@ -147,13 +153,19 @@ class PatchCalls(RunCalls):
         options.setdefault("work", install_work(task))
         return self.conclude_scan(self.carry_out(task, chosen, name=DOCUMENT, detached=True, **options))
 
-    def planned_hosts(self, plan: Plan) -> tuple[Host, ...]:
-        """Return the hosts of a plan that have something to install, in the order of the inventory.
+    def planned_hosts(self, plan: Plan, *, reboot: str = "if-needed") -> tuple[Host, ...]:
+        """Return the hosts of a plan that have something to install, or wait for a reboot, in the order of the inventory.
+
+        Args:
+            plan: of any hosts.
+            reboot: as `patch_install` takes it; where it is `never`, none is chosen for its reboot.
 
         Raises:
             NotFoundError: the inventory does not know one of them.
         """
-        names = {share.host for share in plan.work}
+        # SSM reboots what waits for it from before, too (RebootIfNeeded).
+        waits = reboot != "never"
+        names = {share.host for share in plan.hosts if share.patches or (share.reboot_pending and waits)}
         known = self.inventory.hosts
         if missing := sorted(names - known.keys()):
             raise NotFoundError(

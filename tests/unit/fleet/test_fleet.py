@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from fleetctl.errors import BudgetError, NotFoundError, SelectorError, UsageErro
 from fleetctl.fleet import Fleet
 from fleetctl.inventory.ask import Wanted
 from fleetctl.model import Command
+from fleetctl.patch.plan import HostPlan, Plan, PlannedPatch
 from fleetctl.patch.planning import Choice
 from fleetctl.run.command import CommandTask
 
@@ -131,7 +133,22 @@ def test_a_plan_says_of_every_host_what_it_would_get_or_why_it_has_none(fleet: F
     planned = fleet.patch_plan("web-1", choice=Choice(packages=("no-such-package",)))
     assert [*(share.host for share in planned.plan.hosts), *planned.plan.failed] == ["web-1"]
     assert (planned.plan.plan_id, planned.plan.selector) == (planned.run.run_id, "web-1")
-    assert fleet.planned_hosts(planned.plan) == ()
+
+
+def test_hosts_of_a_plan_are_those_with_something_to_do(fleet: Fleet) -> None:
+    shares = (
+        HostPlan(host="web-3", manager="apt", baseline="b", patches=(PlannedPatch(name="a", after="2"),)),
+        HostPlan(host="web-2", manager="apt", baseline="b", reboot_pending=True),
+        HostPlan(host="web-1", manager="apt", baseline="b"),
+    )
+    plan = Plan(plan_id="p", made=datetime.now(UTC), hosts=shares)
+    assert [host.name for host in fleet.planned_hosts(plan)] == ["web-2", "web-3"]
+    assert [host.name for host in fleet.planned_hosts(plan, reboot="never")] == ["web-3"]
+    with pytest.raises(UsageError, match="nothing to install"):
+        fleet.patch_install(plan.only(["web-1"]))
+    gone = HostPlan(host="gone", manager="apt", baseline="b", patches=shares[0].patches)
+    with pytest.raises(NotFoundError, match="not in the inventory: gone"):
+        fleet.planned_hosts(Plan(plan_id="p", made=datetime.now(UTC), hosts=(gone,)))
 
 
 def test_only_runs_of_a_kind_that_is_judged_have_a_verdict(fleet: Fleet) -> None:
