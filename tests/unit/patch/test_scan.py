@@ -275,3 +275,13 @@ def test_every_host_has_a_row_and_a_case():
     assert "MISSING fl-held.all 1.0-1 -> 1.0-1+deb12u1 (held" in failed.failure
     assert (good.failure, good.error) == ("", "")
     assert (lost.error, lost.kind) == ("connection refused", "refused")
+
+
+@pytest.mark.parametrize("become", [None, True, False])
+@pytest.mark.parametrize("rule", [None, Become(user="patcher", method="doas")])
+def test_package_lists_are_refreshed_as_root_and_only_where_it_was_said(become, rule):
+    host = Host(name="web-1", become=rule)
+    command = ScanTask(refresh=True, become=become).on(host)
+    assert (command.become.user, command.become.method) == ("root", rule.method if rule else "sudo")
+    assert 'section refresh "refresh_$manager"' in command.script
+    assert "refresh_" not in ScanTask().on(host).script
