@@ -7,12 +7,10 @@ from typing import Any
 
 from fleetctl.inventory.types import SCHEMA_VERSION, form_of
 from fleetctl.report.protocol import Telling
+from fleetctl.report.shape import COUNT, TEXT, TEXTS, TIME, Shape, listed, published, record, table_of, told
 from fleetctl.store.items import Capture
 
 __all__ = ["entities", "schema", "tell_entities"]
-
-_TEXT = {"type": "string"}
-_TEXTS = {"type": "array", "items": _TEXT}
 
 
 def entities(
@@ -77,53 +75,22 @@ def _rows(report: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
                 yield {**item, **own}
 
 
-def schema() -> dict[str, Any]:
+def schema() -> Shape:
     """Return the JSON Schema (draft 2020-12) of `inventory list|show|query|export --format json`."""
-    data = {
-        "type": "object",
-        "required": ["TypeName", "SchemaVersion", "CaptureTime", "CommandId", "ContentHash", "Count"],
-        "properties": {
-            "TypeName": _TEXT,
-            "SchemaVersion": _TEXT,
-            "CaptureTime": {"type": "string", "format": "date-time"},
-            "CommandId": {**_TEXT, "description": "the run that looked"},
-            "ContentHash": {**_TEXT, "description": "SHA-256; equal contents have equal hashes"},
-            "Count": {
-                "type": "integer",
-                "minimum": 0,
-                "description": "items of the type, also where only some are shown",
-            },
-            "Content": {"type": "array", "items": {"type": "object", "additionalProperties": _TEXT}},
+    data = record(
+        {
+            "TypeName": TEXT,
+            "SchemaVersion": TEXT,
+            "CaptureTime": TIME,
+            "CommandId": told(TEXT, "the run that looked"),
+            "ContentHash": told(TEXT, "SHA-256; equal contents have equal hashes"),
+            "Count": told(COUNT, "items of the type, also where only some are shown"),
         },
-        "additionalProperties": False,
-    }
-    unknown = {
-        "type": "object",
-        "required": ["Id", "Missing"],
-        "properties": {"Id": _TEXT, "Missing": _TEXTS},
-        "additionalProperties": False,
-    }
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "fleetctl inventory",
-        "type": "object",
-        "required": ["Entities"],
-        "properties": {
-            "Entities": {
-                "type": "array",
-                "items": {
-                    "type": "object",
-                    "required": ["Id", "Data"],
-                    "properties": {"Id": _TEXT, "Data": {"type": "object", "additionalProperties": data}},
-                    "additionalProperties": False,
-                },
-            },
-            "Query": _TEXT,
-            "Unknown": {
-                "type": "array",
-                "items": unknown,
-                "description": "hosts of which the query cannot tell",
-            },
-        },
-        "additionalProperties": False,
-    }
+        Content=listed(table_of(TEXT)),
+    )
+    whole = record(
+        {"Entities": listed(record({"Id": TEXT, "Data": table_of(data)}))},
+        Query=TEXT,
+        Unknown=told(listed(record({"Id": TEXT, "Missing": TEXTS})), "hosts of which the query cannot tell"),
+    )
+    return published("inventory", whole)
