@@ -39,7 +39,8 @@ RESUME_EPILOG = """\
 RUN is a run's id, any unambiguous part of it, or 'last'.
 
 What ended stays as it is. Hosts that were not begun are begun. Detached jobs are attached to. A host that was at work when the
-controller was killed, and was not detached, is Unknown, and is never begun again without --retry-unknown.
+controller was killed, and was not detached, is Unknown, and is never begun again without --retry-unknown; but what only looks (inventory
+collect, compliance check, patch scan) looks again. Scans, installations and checks are then judged as a whole: exit code 5 is theirs.
 
 Examples:
   fleetctl runs resume last
