@@ -96,10 +96,19 @@ def test_an_inventory_answers_where_no_scan_does(
 
 
 def test_a_rocky_host_answers_by_its_own_advisories_without_any_feed(
-    rocky: Machine, program: Program, fleet_project: Callable[..., Any]
+    fresh_rocky: Machine, program: Program, fleet_project: Callable[..., Any]
 ) -> None:
-    args = fleet_project([rocky]).args
-    told = program.run("patch", "cve", CVE, "all", *args, "--scan", "--format", "json")
+    args = fleet_project([fresh_rocky]).args
+    ask = ("patch", "cve", CVE, "all", *args, "--format", "json")
+    told = program.run(*ask, "--scan")
     host, package = one(told.json)
     assert (told.code, host["Status"], package["Name"]) == (5, "AFFECTED", "fl-lib")
     assert {verdict["Source"] for verdict in package["Verdicts"]} == {"host-advisories"}
+
+    done = program.run("patch", "install", "all", *args, "--cve", CVE, "--yes")
+    after = program.run(*ask)
+    assert after.json["Hosts"][0]["Status"] == "FIXED", done.stderr
+    host, package = one(after.json)
+    assert (after.code, package["Name"]) == (0, "fl-lib"), (
+        "its lists name the CVE no more; those of before do"
+    )

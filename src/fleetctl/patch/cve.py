@@ -6,38 +6,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
 
 from fleetctl.feeds.ask import Asked, Said
 from fleetctl.feeds.model import Feed
-from fleetctl.feeds.severity import severity_word
 from fleetctl.inventory.choose import Snapshot
 from fleetctl.model import Host
 from fleetctl.patch.choose import Baselines
+from fleetctl.patch.cve_advisories import advised
 from fleetctl.patch.cve_host import HostView, Installed, view_of
 from fleetctl.patch.cve_match import Judged, Standing, judge
-from fleetctl.patch.cve_update import Offer, Offers
-from fleetctl.patch.looks import last_looks
+from fleetctl.patch.cve_standing import HostStanding, PackageStanding, Verdict, worst_of_packages
+from fleetctl.patch.cve_update import Offers
+from fleetctl.patch.looks import earlier_looks, last_looks
 from fleetctl.store.runs import Runs
 
-__all__ = [
-    "ADVISORIES",
-    "HostStanding",
-    "Known",
-    "PackageStanding",
-    "Verdict",
-    "of_own_release",
-    "standings",
-    "views",
-]
-
-ADVISORIES: Final = "host-advisories"
-"""Name of the source that the host's own package lists are."""
-
-# Of several sources about one package, and of several packages of one host, the worst counts. What one source says for certain
-# outweighs that another does not know; of a host, a package of which nobody knows outweighs one that is mended.
-_OF_SOURCES: Final = (Standing.AFFECTED, Standing.FIXED, Standing.UNKNOWN, Standing.NOT_AFFECTED)
-_OF_PACKAGES: Final = (Standing.AFFECTED, Standing.UNKNOWN, Standing.FIXED, Standing.NOT_AFFECTED)
+__all__ = ["Known", "of_own_release", "standings", "views"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,81 +44,6 @@ class Known:
     now: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """What one source says about one package.
-
-    Attributes:
-        source: title of the feed, or `host-advisories`.
-        dated: of the feed's content, or of the scan.
-        fixed: the version that mends, or did.
-        advisory: the vendor's notice.
-        severity: as the feed words it.
-        note: of the feed.
-    """
-
-    source: str
-    dated: datetime
-    standing: Standing
-    fixed: str = ""
-    advisory: str = ""
-    severity: str = ""
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PackageStanding:
-    """How one package of a host stands.
-
-    Attributes:
-        name: of the source package where feeds name these.
-        packages: installed, that it is about.
-        version: on the host, in the form that feeds compare.
-        verdicts: of all sources.
-        offer: the update that mends it; None where it is not affected, or none can be had.
-        note: what a reader should know.
-    """
-
-    name: str
-    packages: tuple[Installed, ...]
-    version: str
-    verdicts: tuple[Verdict, ...]
-    offer: Offer | None = None
-    note: str = ""
-
-    @property
-    def standing(self) -> Standing:
-        """The worst that a source says."""
-        return _worst((verdict.standing for verdict in self.verdicts), _OF_SOURCES)
-
-    @property
-    def fixed(self) -> str:
-        """The version that mends it, by the source that decided; empty where there is none."""
-        told = [verdict.fixed for verdict in self.verdicts if verdict.standing is self.standing]
-        return next((text for text in told if text), "")
-
-    @property
-    def disagree(self) -> bool:
-        """Whether sources contradict one another."""
-        return len({verdict.standing for verdict in self.verdicts} - {Standing.UNKNOWN}) > 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostStanding:
-    """How one host stands.
-
-    Attributes:
-        view: what it was judged by, in brief.
-        packages: that any source names.
-        reason: why, where no package says it.
-    """
-
-    view: HostView
-    packages: tuple[PackageStanding, ...] = ()
-    standing: Standing = Standing.UNKNOWN
-    reason: str = ""
-
-
 def views(hosts: Sequence[Host], known: Known) -> Iterator[tuple[Host, HostView]]:
     """Yield what is known of each host; those that were never scanned come last."""
     by_name = {host.name: host for host in hosts}
@@ -157,9 +65,35 @@ def standings(cve: str, hosts: Sequence[Host], known: Known) -> list[HostStandin
     covers = known.asked.ecosystems()
     told = {}
     for host, view in views(hosts, known):
-        offers = Offers(host, view, baselines=known.baselines, state_folder=known.state_folder, now=known.now)
-        told[host.name] = _host(cve, view, said=said, covers=covers, offers=offers)
+        told[host.name] = _host(cve, view, said=said, covers=covers, offers=_offers(host, view, known))
+    told |= _told_before(cve, [host for host in hosts if _may_have_told(told[host.name])], known)
     return [told[host.name] for host in hosts]
+
+
+def _offers(host: Host, view: HostView, known: Known) -> Offers:
+    return Offers(host, view, baselines=known.baselines, state_folder=known.state_folder, now=known.now)
+
+
+def _may_have_told(told: HostStanding) -> bool:
+    """Tell whether an earlier look could name what the last one does not: dnf names advisories that are installed without their CVEs."""
+    silent = told.standing is Standing.UNKNOWN and not told.packages
+    return silent and bool(told.view.manager) and not told.view.by_source
+
+
+def _told_before(cve: str, hosts: Sequence[Host], known: Known) -> dict[str, HostStanding]:
+    """Judge hosts by the advisories that they named at an earlier look, as long as a fix was missing there."""
+    by_name = {host.name: host for host in hosts}
+    wanted = set(by_name)
+    found = {}
+    for name, look in earlier_looks(known.runs, wanted, naming=cve.encode()):
+        ((_, view),) = views([by_name[name]], known)
+        listed: dict[str, tuple[tuple[Installed, ...], str, list[Verdict]]] = {}
+        for package, packages, verdict in advised(cve, view, look):
+            _add(listed, package, (packages, view.version_of(package)), verdict)
+        if listed:
+            wanted.discard(name)
+            found[name] = _judged(view, listed, _offers(by_name[name], view, known))
+    return found
 
 
 def of_own_release(view: HostView, said: Iterable[Said]) -> list[Said]:
@@ -186,14 +120,19 @@ def _host(
         if (matched := view.match(one.claim.package)) is not None:
             judged = judge(one.claim, matched.version, view.key)
             _add(found, matched.name, (matched.packages, matched.version), _of_feed(one, judged))
-    for name, packages, verdict in _advised(cve, view):
+    for name, packages, verdict in advised(cve, view, view.look):
         _add(found, name, (packages, view.version_of(name)), verdict)
     if not found:
         standing, reason = _unnamed(view, own, said, covers)
         return HostStanding(view=view.brief, standing=standing, reason=reason)
-    judged_ones = tuple(_package(view, name, *found[name], offers=offers) for name in sorted(found))
-    standing = _worst((package.standing for package in judged_ones), _OF_PACKAGES)
-    return HostStanding(view=view.brief, packages=judged_ones, standing=standing)
+    return _judged(view, found, offers)
+
+
+def _judged(
+    view: HostView, found: dict[str, tuple[tuple[Installed, ...], str, list[Verdict]]], offers: Offers
+) -> HostStanding:
+    packages = tuple(_package(view, name, *found[name], offers=offers) for name in sorted(found))
+    return HostStanding(view=view.brief, packages=packages, standing=worst_of_packages(packages))
 
 
 def _add(
@@ -247,43 +186,6 @@ def _of_feed(said: Said, judged: Judged) -> Verdict:
     )
 
 
-def _advised(cve: str, view: HostView) -> Iterator[tuple[str, tuple[Installed, ...], Verdict]]:
-    """Yield what the host's own package lists say (updateinfo of dnf and zypper)."""
-    look = view.look
-    if look is None:
-        return
-    told = [
-        (update.name, update.arch, version.version, advisory)
-        for update in look.state.updates
-        for version in update.versions
-        for advisory in version.advisories
-    ]
-    told += [
-        (package.name, package.arch, package.version, advisory)
-        for package in look.state.installed
-        if not package.superseded
-        for advisory in package.advisories
-    ]
-    for name, arch, version, advisory in told:
-        if cve not in advisory.cve_ids:
-            continue
-        packages = tuple(p for p in view.installed if (p.name, p.arch) == (name, arch))
-        if packages:
-            behind = any(view.key(package.version) < view.key(version) for package in packages)
-            yield (
-                name,
-                packages,
-                Verdict(
-                    source=ADVISORIES,
-                    dated=look.time,
-                    standing=Standing.AFFECTED if behind else Standing.FIXED,
-                    fixed=version,
-                    advisory=advisory.id,
-                    severity=severity_word(advisory.severity),
-                ),
-            )
-
-
 def _unnamed(
     view: HostView, own: Sequence[Said], said: Sequence[Said], covers: Sequence[tuple[Feed, str]]
 ) -> tuple[Standing, str]:
@@ -304,7 +206,3 @@ def _unnamed(
         Standing.UNKNOWN,
         f"no feed is kept about {view.system or 'its system'}, and its own package lists do not name it",
     )
-
-
-def _worst(told: Iterable[Standing], order: Sequence[Standing]) -> Standing:
-    return min(told, key=order.index)

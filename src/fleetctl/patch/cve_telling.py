@@ -11,8 +11,8 @@ from fleetctl.feeds.ask import Asked
 from fleetctl.feeds.model import Exploited, Score
 from fleetctl.feeds.severity import SEVERITIES
 from fleetctl.feeds.telling import feed_json
-from fleetctl.patch.cve import HostStanding, PackageStanding, Verdict
 from fleetctl.patch.cve_match import Standing
+from fleetctl.patch.cve_standing import HostStanding, PackageStanding, Verdict
 from fleetctl.report.protocol import Case, Telling
 
 __all__ = [

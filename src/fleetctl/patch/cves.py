@@ -12,9 +12,10 @@ from fleetctl.feeds.importing import GROUP
 from fleetctl.feeds.model import Exploited, Score
 from fleetctl.feeds.severity import SEVERITIES, severity_word
 from fleetctl.model import Host
-from fleetctl.patch.cve import ADVISORIES, Known, of_own_release, views
+from fleetctl.patch.cve import Known, of_own_release, views
 from fleetctl.patch.cve_host import HostView, Matched
 from fleetctl.patch.cve_match import Standing, VersionKey, judge
+from fleetctl.patch.cve_standing import ADVISORIES
 from fleetctl.spec.plugins import load
 
 __all__ = ["Filter", "Open", "Ranking", "ranking"]

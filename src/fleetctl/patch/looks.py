@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from fleetctl.errors import NotFoundError, StateFolderError
 from fleetctl.packages.collect import managers, read_state
 from fleetctl.packages.model import PackageState
+from fleetctl.packages.protocol import PackageManager
 from fleetctl.patch.scan import DOCUMENT
 from fleetctl.store.runs import RunFolder, Runs
 
-__all__ = ["LastLook", "last_look", "last_looks"]
+__all__ = ["LastLook", "earlier_looks", "last_look", "last_looks"]
 
 # Steps of a plan or an installation in which a host was looked at, the last one first; a scan has no steps.
 _LOOKS = ("verify", "after", "before", "scan")
@@ -53,24 +54,49 @@ def last_looks(runs: Runs, hosts: Iterable[str]) -> Iterator[tuple[str, LastLook
     """
     wanted = list(dict.fromkeys(hosts))
     known = managers()
-    for folder in runs:
+    for folder, time in _runs_that_looked(runs):
+        for host in list(wanted):
+            if step := _looked_in(folder, host):
+                wanted.remove(host)
+                yield host, _read(folder, host, step, time=time, known=known)
         if not wanted:
             return
+
+
+def earlier_looks(runs: Runs, hosts: set[str], *, naming: bytes) -> Iterator[tuple[str, LastLook]]:
+    """Yield looks in which a host's answer holds a text, the newest first.
+
+    Args:
+        runs: that are kept.
+        hosts: whoever is taken out of the set is looked for no further.
+        naming: only answers with this are read.
+    """
+    known = managers()
+    for folder, time in _runs_that_looked(runs) if hosts else ():
+        for host in sorted(hosts):
+            steps = folder.steps(host)
+            for step in [name for name in _LOOKS if name in steps] if steps else [""]:
+                if host in hosts and naming in folder.read_output(host, "stdout", step):
+                    yield host, _read(folder, host, step, time=time, known=known)
+        if not hosts:
+            return
+
+
+def _runs_that_looked(runs: Runs) -> Iterator[tuple[RunFolder, datetime]]:
+    for folder in runs:
         try:
             run = folder.run()
         except (NotFoundError, StateFolderError):
             continue
-        if run.get("DocumentName") != DOCUMENT:
-            continue
-        time = datetime.fromisoformat(run["RequestedDateTime"]).astimezone(UTC)
-        for host in list(wanted):
-            if step := _looked_in(folder, host):
-                wanted.remove(host)
-                stdout, stderr = (
-                    folder.read_output(host, name, step.strip("-")) for name in ("stdout", "stderr")
-                )
-                state = read_state(stdout, stderr, known)
-                yield host, LastLook(state=state, run_id=folder.run_id, time=time)
+        if run.get("DocumentName") == DOCUMENT:
+            yield folder, datetime.fromisoformat(run["RequestedDateTime"]).astimezone(UTC)
+
+
+def _read(
+    folder: RunFolder, host: str, step: str, *, time: datetime, known: Sequence[PackageManager]
+) -> LastLook:
+    stdout, stderr = (folder.read_output(host, name, step.strip("-")) for name in ("stdout", "stderr"))
+    return LastLook(state=read_state(stdout, stderr, known), run_id=folder.run_id, time=time)
 
 
 def _looked_in(folder: RunFolder, host: str) -> str:

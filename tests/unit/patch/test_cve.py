@@ -40,15 +40,18 @@ class Fleet:
         self.runs = Runs(folder / "runs")
         self.runs.path.mkdir()
         (folder / "items").mkdir()
-        run = self.runs.create("20261123T000000.000-aaaaaa")
-        run.write_run({"DocumentName": "AWS-RunPatchBaseline", "RequestedDateTime": SCANNED})
+        self.baselines = Baselines()
+        self.scanned("20261123T000000.000-aaaaaa", hosts)
+
+    def scanned(self, run_id, hosts, *, step="", time=SCANNED):
+        run = self.runs.create(run_id)
+        run.write_run({"DocumentName": "AWS-RunPatchBaseline", "RequestedDateTime": time})
         for name, golden in hosts.items():
-            output = run.output(name.replace("_", "-"))
+            output = run.output(name.replace("_", "-"), step)
             if golden:
                 output.mkdir(parents=True)
                 for stream in ("stdout", "stderr"):
                     (output / stream).write_bytes((GOLDEN / golden / stream).read_bytes())
-        self.baselines = Baselines()
 
     def bring(self, *files, **texts):
         for name in files:
@@ -142,6 +145,20 @@ def test_hosts_own_advisories_judge_them_without_any_feed(fleet):
         "suse-1": "AFFECTED",
         "suse-2": "FIXED",
     }
+
+
+@pytest.mark.parametrize("step", ["", "before"])
+def test_what_a_host_lacked_at_an_earlier_look_tells_that_it_is_fixed_now(fleet, step):
+    hosts = fleet(rocky_1="dnf/el9-clean", rocky_2="dnf/el9-clean")
+    assert {host["Status"] for host in hosts.cve("CVE-2024-0001").values()} == {"UNKNOWN"}
+    early = "2026-11-01T20:00:00+00:00"
+    hosts.scanned("20261101T000000.000-aaaaaa", {"rocky_2": "dnf/el9-fresh"}, step=step, time=early)
+    told = hosts.cve("CVE-2024-0001")
+    assert [host["Status"] for host in told.values()] == ["UNKNOWN", "FIXED"]
+    assert told["rocky-2"]["ScanTime"] == SCANNED
+    package = only(told["rocky-2"])
+    assert (package["InstalledVersion"], package["FixedVersion"]) == ("1.0-3.el9", "1.0-2.el9")
+    assert [(v["Source"], v["Date"]) for v in package["Verdicts"]] == [("host-advisories", early)]
 
 
 def test_rocky_is_judged_by_its_own_advisories_and_by_osv(fleet):
