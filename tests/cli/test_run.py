@@ -343,7 +343,7 @@ def test_limits_and_budgets(fleetctl: Any) -> None:
     assert done.code == 3
     assert [i["Status"] for i in done.json["Invocations"]] == ["Failed", "Terminated", "Terminated"]
     assert done.json["Status"] == "Terminated"
-    assert "more than --max-errors 0 allows; no new host is started" in done.stderr
+    assert "1 failed: --max-errors 0 allows 0 of 3; no new host is started" in done.stderr
 
 
 def test_a_timeout_kills_what_runs(fleetctl: Any) -> None:

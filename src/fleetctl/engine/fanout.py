@@ -246,12 +246,12 @@ class FanOut:
         self._unreachable += outcome.status is Status.UNDELIVERABLE
         if self._stopped is not None:
             return
-        if self._errors > self.terms.limits.max_errors.of(total):
-            limit = self.terms.limits.max_errors
-            self._stop(Reason.ERROR_BUDGET, f"{self._errors} errors: more than --max-errors {limit} allows")
-        elif self._unreachable > self.terms.limits.max_unreachable.of(total):
-            limit = self.terms.limits.max_unreachable
-            text = f"{self._unreachable} unreachable: more than --max-unreachable {limit} allows"
+        limits = self.terms.limits
+        if self._errors > (allowed := limits.max_errors.of(total)):
+            text = f"{self._errors} failed: --max-errors {limits.max_errors} allows {allowed} of {total}"
+            self._stop(Reason.ERROR_BUDGET, text)
+        elif self._unreachable > (allowed := limits.max_unreachable.of(total)):
+            text = f"{self._unreachable} unreachable: --max-unreachable {limits.max_unreachable} allows {allowed} of {total}"
             self._stop(Reason.UNREACHABLE_BUDGET, text)
 
     def _stop(self, why: Reason, text: str) -> None:
