@@ -296,6 +296,8 @@ SHELLISH = st.text(st.sampled_from(string.printable.translate({ord(c): None for 
 @given(script=NASTY | SHELLISH, pad=st.sampled_from([0, 9000]))
 def test_a_script_means_what_it_means_in_a_file(script: str, pad: int) -> None:
     """The oracle is `dash FILE`: no PATH, no slash, an empty folder, so that nothing can happen."""
+    if re.search(r"\$\{?0", script):  # the tag, where a file has its own name
+        return
     guard = "PATH=/nowhere; set -f\n"
     script = guard + script.rstrip("\n") + "\n" + "#" * pad
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
