@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -126,8 +127,18 @@ class ScanTask:
         outcome = session.outcome(end)
         if outcome.status is not Status.SUCCESS:
             return outcome
-        # Some 30 ms of CPU: other hosts' connections go on meanwhile.
-        return await asyncio.to_thread(self.judge, session.host, session.stdout(), session.stderr(), outcome)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._aside,
+            lambda: self.judge(session.host, session.stdout(), session.stderr(), outcome),
+        )
+
+    @cached_property
+    def _aside(self) -> Executor:
+        """Where answers are judged, some 30 ms of CPU each, while connections go on.
+
+        One thread: with more, the connections of hundreds of hosts wait for their turn to be served until they time out.
+        """
+        return ThreadPoolExecutor(max_workers=1, thread_name_prefix="judge")
 
     def judge(self, host: Host, stdout: bytes, stderr: bytes, outcome: Outcome) -> Outcome:
         """Read and evaluate what a host has printed; also what it printed long ago, from a run's folder.
