@@ -33,7 +33,7 @@ def scanned(project, fleetctl):
 
 
 def brought(fleetctl, *names):
-    done = fleetctl("feeds", "import", "--date", "2026-11-24", *(FEEDS / name for name in names))
+    done = fleetctl("feeds", "import", "--date", "2024-06-10", *(FEEDS / name for name in names))
     assert done.code == 0, done.stderr
     return fleetctl
 
@@ -159,3 +159,10 @@ def test_without_any_feed_the_hosts_own_advisories_answer_and_that_is_said(scann
     assert done.code == 5
     assert "host-advisories of 2026-11-23: AFFECTED (FLSA-2024:0001)" in done.stdout
     assert "no feed is kept" in done.stderr
+
+
+def test_hosts_that_were_not_looked_at_for_long_are_warned_of(with_feeds, project):
+    (run,) = (project / ".fleetctl" / "runs").glob("*/run.json")
+    run.write_text(run.read_text().replace("2026-11-23", "2024-11-23"))
+    done = with_feeds("patch", "cve", "CVE-2024-0001", "deb-1,rocky-1,new-1")
+    assert "last seen more than 7 days ago: deb-1,rocky-1: look again with --scan" in done.stderr

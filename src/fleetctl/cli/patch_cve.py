@@ -166,6 +166,10 @@ def _why_not(update: Mapping[str, Any]) -> str:
 def _end_of_cve(app: App, report: Mapping[str, Any]) -> None:
     if any(package["SourcesDisagree"] for host in report["Hosts"] for package in host["Packages"]):
         app.note("sources contradict one another: the worse verdict counts")
+    if old := [host["InstanceId"] for host in report["Hosts"] if _is_old(host["Seen"], report["Made"])]:
+        from fleetctl.hosts import fold  # noqa: PLC0415
+
+        app.note(f"warning: last seen more than 7 days ago: {fold(old)}: look again with --scan")
     warn_of_feeds(app, report)
     counts = report["Summary"]
     words = {
@@ -175,6 +179,14 @@ def _end_of_cve(app: App, report: Mapping[str, Any]) -> None:
         "UnknownCount": "not known",
     }
     app.note(f"{report['Cve']}: " + ", ".join(f"{counts[name]} {word}" for name, word in words.items()))
+
+
+def _is_old(seen: str | None, now: str) -> bool:
+    from datetime import datetime  # noqa: PLC0415
+
+    from fleetctl.feeds.model import STALE  # noqa: PLC0415
+
+    return seen is not None and datetime.fromisoformat(now) - datetime.fromisoformat(seen) > STALE
 
 
 def warn_of_feeds(app: App, report: Mapping[str, Any]) -> None:
