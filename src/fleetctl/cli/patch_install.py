@@ -109,8 +109,9 @@ def install(app: App, /, plan_or_targets: str, work: WorkOptions, waves: WaveOpt
     if given["dry_run"]:
         shown = plan.only(host.name for host in hosts)
         leave_with_plan(app, shown, planned, given, seconds=time.monotonic() - begun)
-    todo = tuple(host for host in hosts if _has_work(plan.of(host.name), given["reboot"]))
-    idle = tuple(host for host in hosts if host not in todo)
+    busy = {share.host for share in plan.hosts if _has_work(share, given["reboot"])}
+    todo = tuple(host for host in hosts if host.name in busy)
+    idle = tuple(host for host in hosts if host.name not in busy)
     if todo:
         if planned is not None:
             show_problems(planned.report["Invocations"])
@@ -185,18 +186,38 @@ def _plan(
     """Return the plan, and the run that made it where it was made now."""
     path = Path(plan_or_targets)
     if path.is_file():
-        from fleetctl.patch.plan import read_plan  # noqa: PLC0415
+        from fleetctl.patch.plan_file import read_plan  # noqa: PLC0415
 
         if any(
             given[name]
             for name in ("security_only", "cve", "package", "exclude_package", "patches", "refresh")
         ):
-            raise UsageError("a plan is installed as it is", hint="make another with: fleetctl patch plan")
+            raise UsageError(
+                "a plan file is installed as it is: what chooses patches goes with hosts",
+                hint="make another with: fleetctl patch plan",
+            )
         plan = read_plan(path)
         for host, why in plan.failed.items():
             app.note(f"warning: {host} is not in the plan, it could not be planned: {why}")
         return plan, None
+    _no_lost_file(path, fleet)
     return make_plan(app, fleet, plan_or_targets, work=work, given=given)
+
+
+def _no_lost_file(path: Path, fleet: Fleet) -> None:
+    """Tell a mistyped plan file from a selector that matches nothing."""
+    from fleetctl.errors import NotFoundError  # noqa: PLC0415
+    from fleetctl.spec.suggest import near  # noqa: PLC0415
+
+    if str(path) in fleet.inventory.hosts or not (path.suffix in {".plan", ".json"} or path.is_dir()):
+        return
+    plans = near(path.name, sorted(other.name for other in path.parent.glob("*.plan")))
+    raise NotFoundError(
+        f"there is no plan file {path}",
+        hint=f"did you mean {' or '.join(str(path.with_name(name)) for name in plans)}?"
+        if plans
+        else "make one with: fleetctl patch plan TARGETS --output FILE",
+    )
 
 
 def _hosts(fleet: Fleet, plan: Plan, work: WorkOptions) -> tuple[Host, ...]:
@@ -207,21 +228,21 @@ def _hosts(fleet: Fleet, plan: Plan, work: WorkOptions) -> tuple[Host, ...]:
     known = fleet.inventory.hosts
     if missing := sorted(name for name in names if name not in known):
         raise NotFoundError(
-            f"{len(missing)} hosts of the plan are not in the inventory: {', '.join(missing[:5])}",
-            hint="name the inventory that the plan was made with: -i PATH",
+            f"the inventory does not know {len(missing)} of the plan's hosts: {', '.join(missing[:5])}",
+            hint="name the inventory that the plan was made with (-i PATH), or make a new plan",
         )
     chosen = replace(work, limit=None).hosts(fleet, "all") if names else ()
     return tuple(host for host in chosen if host.name in names)[: work.limit]
 
 
-def _has_work(share: HostPlan | None, reboot: str) -> bool:
+def _has_work(share: HostPlan, reboot: str) -> bool:
     """Tell whether a host is to be changed: SSM reboots also what waits for a reboot from before (RebootIfNeeded)."""
-    return share is not None and bool(share.patches or (share.reboot_pending and reboot != "never"))
+    return bool(share.patches or (share.reboot_pending and reboot != "never"))
 
 
 def _question(plan: Plan, hosts: tuple[Host, ...]) -> str:
-    shares = [plan.of(host.name) for host in hosts]
-    installing = sum(bool(share and share.patches) for share in shares)
+    names = {host.name for host in hosts}
+    installing = sum(share.host in names for share in plan.work)
     waiting = len(hosts) - installing
     asked = [f"Install this on {installing} host{'s' if installing != 1 else ''}"] if installing else []
     if waiting:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 from fleetctl.engine.boot import RebootFailed, RebootRule
@@ -58,9 +59,14 @@ class InstallTask:
     post: str = ""
     lock_seconds: int = 600
 
+    @cached_property
+    def shares(self) -> Mapping[str, HostPlan]:
+        """The plan by host: all hosts of a run look theirs up."""
+        return {share.host: share for share in self.plan.hosts}
+
     async def __call__(self, session: Session) -> Outcome:
         """Install one host's share."""
-        share = self.plan.of(session.host.name)
+        share = self.shares.get(session.host.name)
         if share is None:
             return _skipped(session, "the plan has nothing about this host")
         try:

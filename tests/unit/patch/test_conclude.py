@@ -1,7 +1,7 @@
 """The verdict after an installation is about every host of the order, also those of which nothing was asked."""
 
+from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -9,7 +9,7 @@ from fleetctl.cli.patch_install import _has_work, _question
 from fleetctl.engine.order import RunResult
 from fleetctl.model import Host, Outcome, Reason, Status
 from fleetctl.patch.conclude import conclude
-from fleetctl.patch.plan import HostPlan, PlannedPatch
+from fleetctl.patch.plan import HostPlan, Plan, PlannedPatch
 
 DARK = Outcome(host="dark", status=Status.UNDELIVERABLE, reason=Reason.DNS, message="no such name")
 RED = Outcome(host="red", status=Status.FAILED, reason=Reason.PACKAGES, message="no room")
@@ -47,11 +47,10 @@ IDLE = HostPlan(host="c", manager="apt", baseline="b", reboot_pending=False)
         (WAITING, "if-needed", True),
         (WAITING, "never", False),
         (IDLE, "always", False),
-        (None, "always", False),
     ],
 )
 def test_a_host_that_waits_for_a_reboot_has_work_unless_nothing_is_rebooted(
-    share: HostPlan | None, reboot: str, work: bool
+    share: HostPlan, reboot: str, work: bool
 ) -> None:
     assert _has_work(share, reboot) is work
 
@@ -67,5 +66,5 @@ def test_a_host_that_waits_for_a_reboot_has_work_unless_nothing_is_rebooted(
 def test_the_question_says_how_many_hosts_are_changed_and_how(
     shares: tuple[HostPlan, ...], question: str
 ) -> None:
-    plan = SimpleNamespace(of={share.host: share for share in shares}.get)
-    assert _question(plan, tuple(Host(name=share.host) for share in shares)) == question  # type: ignore[arg-type]
+    plan = Plan(plan_id="R1", made=datetime.now(UTC), hosts=shares)
+    assert _question(plan, tuple(Host(name=share.host) for share in shares)) == question
