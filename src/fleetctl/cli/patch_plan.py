@@ -101,6 +101,7 @@ def tell_refresh(app: App, given: Mapping[str, Any]) -> None:
 
 def choice_of(given: Mapping[str, Any]) -> Choice:
     """Read the flags of `choice_options`."""
+    from fleetctl.feeds.model import cve_id  # noqa: PLC0415
     from fleetctl.patch.patch_list import read_patch_list  # noqa: PLC0415
     from fleetctl.patch.planning import Choice  # noqa: PLC0415
 
@@ -108,9 +109,12 @@ def choice_of(given: Mapping[str, Any]) -> Choice:
         if given["security_only"] or given["cve"] or given["package"] or given["exclude_package"]:
             raise UsageError("--patches names exactly what is installed", hint="leave the other choices out")
         return Choice(only=read_patch_list(given["patches"]))
+    cves = {cve: cve_id(cve) for cve in given["cve"]}
+    if wrong := [cve for cve, known in cves.items() if known is None]:
+        raise UsageError(f"--cve: '{wrong[0]}' is no CVE id", hint="write it as CVE-2024-3094")
     return Choice(
         security_only=given["security_only"],
-        cves=tuple(cve.upper() for cve in given["cve"]),
+        cves=tuple(known for known in cves.values() if known),
         packages=given["package"],
         exclude=given["exclude_package"],
     )

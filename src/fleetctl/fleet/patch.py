@@ -120,7 +120,7 @@ class PatchCalls(RunCalls):
         Every host works as a detached job: what is cut short goes on with `proceed`.
 
         Args:
-            plan: of `patch_plan`, or of `fleetctl.patch.plan.read_plan`.
+            plan: of `patch_plan`, or of `fleetctl.patch.plan_file.read_plan`.
             hosts: those of the plan to work on; `planned_hosts` by default.
             baseline: as `scan_task` takes them, for the look afterwards.
             **options: `reboot`, `rule`, `pre`, `post`, `lock_seconds` as `fleetctl.patch.install.InstallTask` takes them; the others as
@@ -169,8 +169,8 @@ class PatchCalls(RunCalls):
         known = self.inventory.hosts
         if missing := sorted(names - known.keys()):
             raise NotFoundError(
-                f"{len(missing)} hosts of the plan are not in the inventory: {', '.join(missing[:5])}",
-                hint="name the inventory that the plan was made with: -i PATH",
+                f"the inventory does not know {len(missing)} of the plan's hosts: {', '.join(missing[:5])}",
+                hint="name the inventory that the plan was made with (-i PATH), or make a new plan",
             )
         return tuple(host for name, host in known.items() if name in names)
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-from fleetctl.errors import ConfigError
 from fleetctl.packages.change import Change, Trouble, TroubleKind, Wanted
 
-__all__ = ["HostPlan", "LeftOut", "Plan", "PlannedPatch", "moved", "read_plan"]
+__all__ = ["HostPlan", "LeftOut", "Plan", "PlannedPatch", "moved", "title"]
 
 SCHEMA_VERSION = "1.0"
 
@@ -108,7 +105,7 @@ class HostPlan:
 
     def to_json(self) -> dict[str, Any]:
         """Return it JSON-ready; what is empty is left out."""
-        data = {_title(key): _plain(value) for key, value in asdict(self).items()}
+        data = {title(key): _plain(value) for key, value in asdict(self).items()}
         return {key: value for key, value in data.items() if value not in (None, [], "")}
 
     @classmethod
@@ -193,24 +190,8 @@ class Plan:
         )
 
 
-def read_plan(path: Path) -> Plan:
-    """Read a plan file.
-
-    Raises:
-        ConfigError: it cannot be read, or is no plan.
-    """
-    hint = "make one with: fleetctl patch plan TARGETS --output FILE"
-    try:
-        return Plan.from_json(json.loads(path.read_bytes()))
-    except OSError as exc:
-        raise ConfigError(f"{path} cannot be read: {exc.strerror}", hint=hint) from exc
-    except KeyError as exc:
-        raise ConfigError(f"{path} is no patch plan: it has no {exc}", hint=hint) from exc
-    except (TypeError, ValueError, AttributeError) as exc:
-        raise ConfigError(f"{path} is no patch plan: {exc}", hint=hint) from exc
-
-
-def _title(name: str) -> str:
+def title(name: str) -> str:
+    """Return the name of a field in plan files."""
     return "".join(part.capitalize() for part in name.split("_"))
 
 
@@ -220,7 +201,7 @@ def _name(title: str) -> str:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {_title(key): _plain(item) for key, item in value.items() if item not in (None, (), "")}
+        return {title(key): _plain(item) for key, item in value.items() if item not in (None, (), "")}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     return value

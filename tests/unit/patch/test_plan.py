@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleetctl.errors import ConfigError
 from fleetctl.packages.change import Change, Trouble, TroubleKind
-from fleetctl.patch.plan import HostPlan, LeftOut, Plan, PlannedPatch, moved, read_plan
+from fleetctl.patch.plan import HostPlan, LeftOut, Plan, PlannedPatch, moved
 
 NOW = datetime(2026, 11, 23, 20, 45, 12, 93000, tzinfo=UTC)
 UPGRADE = Change(
@@ -52,12 +50,6 @@ words = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 some = words.filter(bool)
 
 
-def test_a_plan_file_is_read_as_it_was_written(tmp_path: Path) -> None:
-    path = tmp_path / "web.plan"
-    path.write_text(json.dumps(PLAN.to_json()))
-    assert read_plan(path) == PLAN
-
-
 @given(name=some, version=words, why=some, cves=st.lists(words).map(tuple), size=st.none() | st.integers(0))
 def test_any_text_comes_back(
     name: str, version: str, why: str, cves: tuple[str, ...], size: int | None
@@ -72,32 +64,6 @@ def test_any_text_comes_back(
         download=size,
     )
     assert HostPlan.from_json(json.loads(json.dumps(share.to_json()))) == share
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("{", "is no patch plan"),
-        ("[]", "is no patch plan"),
-        ("{}", "it has no 'SchemaVersion'"),
-        (json.dumps({**PLAN.to_json(), "SchemaVersion": "9"}), "SchemaVersion is '9'"),
-        (json.dumps({**PLAN.to_json(), "Hosts": [{"Host": "x"}]}), "is no patch plan"),
-        (json.dumps({**PLAN.to_json(), "Hosts": [{**SHARE.to_json(), "Extra": 1}]}), "is no patch plan"),
-        (json.dumps({**PLAN.to_json(), "MadeDateTime": "soon"}), "is no patch plan"),
-    ],
-)
-def test_what_is_no_plan_is_refused_with_a_hint(tmp_path: Path, text: str, words: str) -> None:
-    path = tmp_path / "x.plan"
-    path.write_text(text)
-    with pytest.raises(ConfigError) as caught:
-        read_plan(path)
-    assert words in caught.value.message
-    assert "fleetctl patch plan" in (caught.value.hint or "")
-
-
-def test_a_plan_that_is_not_there_says_so(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="No such file"):
-        read_plan(tmp_path / "nope")
 
 
 def test_equal_changes_have_not_moved() -> None:
