@@ -152,7 +152,8 @@ def test_formats_of_others_fit_what_their_readers_take(fleetctl: Callable[..., A
     cases = junitparser.JUnitXml.fromstring(
         fleetctl("compliance", "report", "--format", "junit").stdout.encode()
     )
-    assert (cases.tests, cases.failures, cases.errors, cases.skipped) == (9, 3, 3, 1)
+    assert (cases.tests, cases.failures, cases.errors) == (9, 3, 3)
+    assert sum(suite.skipped for suite in cases) == 1
     assert fleetctl("inventory", "collect", "web-1").code == 0
     jsonschema.validate(
         fleetctl("inventory", "export", "--format", "spdx").json, spdx, jsonschema.Draft201909Validator

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -83,3 +84,40 @@ def test_ci_systems_read_counts_verdicts_and_output(tmp_path: Path) -> None:
 def test_a_result_without_verdicts_is_refused() -> None:
     with pytest.raises(UsageError, match="no verdicts"):
         written([])
+
+
+# What may stand where by the schema of Jenkins' xUnit plugin (junit-10.xsd), which refuses a file with anything else:
+# element -> attributes that it needs, attributes that it may have, elements in it.
+JENKINS: dict[str, tuple[set[str], set[str], set[str]]] = {
+    "testsuites": (set(), {"name", "time", "tests", "failures", "errors"}, {"testsuite"}),
+    "testsuite": (
+        {"name", "tests", "failures", "errors"},
+        {"group", "time", "skipped", "timestamp", "hostname", "id", "package", "file", "log", "url"},
+        {"testsuite", "properties", "testcase", "system-out", "system-err"},
+    ),
+    "testcase": (
+        {"name"},
+        {"time", "classname", "group"},
+        {"skipped", "error", "failure", "system-out", "system-err"},
+    ),
+    "skipped": (set(), {"type", "message"}, set()),
+    "error": (set(), {"type", "message"}, set()),
+    "failure": (set(), {"type", "message"}, set()),
+    "system-out": (set(), set(), set()),
+    "system-err": (set(), set(), set()),
+}
+TIME = re.compile(r"(([0-9]{0,3},)*[0-9]{3}|[0-9]{0,3})*(\.[0-9]*)?")
+
+
+@given(cases=st.lists(CASES, min_size=1, max_size=5))
+def test_jenkins_takes_it(cases: list[Case]) -> None:
+    told = [
+        *cases,
+        Case(name="e", suite="one", error="x", kind="k"),
+        Case(name="s", suite="one", skipped="y"),
+    ]
+    for element in ET.fromstring(written(told)).iter():  # noqa: S314 - our own text
+        needed, allowed, inside = JENKINS[element.tag]
+        assert needed <= set(element.keys()) <= needed | allowed, element.tag
+        assert {below.tag for below in element} <= inside
+        assert TIME.fullmatch(element.get("time", ""))
