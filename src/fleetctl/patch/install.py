@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 from fleetctl.engine.boot import RebootFailed, RebootRule
@@ -23,8 +22,9 @@ from fleetctl.packages.protocol import PackageManager
 from fleetctl.packages.sections import read_sections
 from fleetctl.patch.baseline import Baseline
 from fleetctl.patch.choose import patch_group_of
+from fleetctl.patch.drift import drift
 from fleetctl.patch.evaluate import Patch, PatchResult, PatchState
-from fleetctl.patch.plan import HostPlan, Plan, PlannedPatch, moved
+from fleetctl.patch.plan import HostPlan, Plan, PlannedPatch
 from fleetctl.patch.planning import baseline_digest
 from fleetctl.patch.rehearsal import CannotChange, cannot_change, changer_of, look_at, simulate
 from fleetctl.patch.result import host_data
@@ -59,14 +59,9 @@ class InstallTask:
     post: str = ""
     lock_seconds: int = 600
 
-    @cached_property
-    def shares(self) -> Mapping[str, HostPlan]:
-        """The plan by host: all hosts of a run look theirs up."""
-        return {share.host: share for share in self.plan.hosts}
-
     async def __call__(self, session: Session) -> Outcome:
         """Install one host's share."""
-        share = self.shares.get(session.host.name)
+        share = self.plan.of(session.host.name)
         if share is None:
             return _skipped(session, "the plan has nothing about this host")
         try:
@@ -170,11 +165,7 @@ class _Installation:
                 return True
             self._fail_by(now.troubles)
             return False
-        done = {(patch.name, patch.arch) for patch in self._done.already}
-        planned = [change for change in self._share.changes if (change.name, change.arch) not in done]
-        lines = moved(planned, now.changes)
-        if self._done.already:  # part of it was done since: then less is to do, but nothing else may be
-            lines = [line for line in lines if "would not be changed any more" not in line]
+        lines = drift(self._share, now.changes, already=self._done.already)
         if lines:
             self._done.fail(
                 Reason.PLAN_MOVED,
