@@ -41,6 +41,7 @@ Key: TypeAlias = tuple[str, str]
 """Name and architecture."""
 Notices: TypeAlias = Mapping[Key, list[tuple[str, Advisory]]]
 """For each package: versions that an advisory names, and the advisory."""
+_Told: TypeAlias = tuple[tuple[Advisory, ...], list[tuple[str, Advisory]]]
 
 _FIELDS = 7
 
@@ -98,7 +99,16 @@ def read_rpms(lines: Iterable[str]) -> tuple[list[Rpm], int]:
             key = (name, "" if arch == "(none)" else arch)
             text = line.rsplit("\t", 2)[0]
             found.append(
-                Rpm(key, evr(epoch, version, release), epoch, version, release, stem, installed, text)
+                Rpm(
+                    key,
+                    f"{version}-{release}" if epoch == "0" else evr(epoch, version, release),
+                    epoch,
+                    version,
+                    release,
+                    stem,
+                    installed,
+                    text,
+                )
             )
     return _with_superseded(found), unread
 
@@ -153,6 +163,7 @@ class Offers:
     notices: Notices
     candidates: Mapping[Key, str]
     _by_package: dict[Key, list[Offer]] = field(default_factory=dict)
+    _sorted: dict[tuple[Key, str], _Told] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Sort the offers by package."""
@@ -163,11 +174,7 @@ class Offers:
         self, rpm: Rpm, *, repository: str = "", origins: tuple[Origin, ...] = (), broken: str = ""
     ) -> InstalledPackage:
         """Return an installed package, with the advisories that name its version."""
-        advisories = tuple(
-            advisory
-            for version, advisory in self.notices.get(rpm.key, ())
-            if version == rpm.version or rpm_version_key(version) == rpm_version_key(rpm.version)
-        )
+        advisories = self._told(rpm)[0] if rpm.key in self.notices else ()
         return InstalledPackage(
             name=rpm.key[0],
             arch=rpm.key[1],
@@ -179,7 +186,7 @@ class Offers:
             broken=broken,
             origins=origins,
             repository=repository,
-            security=any(advisory.classification == "security" for advisory in advisories),
+            security=bool(advisories) and any(a.classification == "security" for a in advisories),
             advisories=advisories,
             installed_at=moment(rpm.installed_at),
             superseded=rpm.superseded,
@@ -187,7 +194,8 @@ class Offers:
 
     def update(self, package: Rpm) -> AvailableUpdate | None:
         """Return what could take a package's place; None if it is as new as can be had."""
-        offers, notices = self._by_package.get(package.key, ()), self.notices.get(package.key, ())
+        offers = self._by_package.get(package.key, ())
+        notices = self._told(package)[1] if package.key in self.notices else ()
         if package.superseded or not (offers or notices):
             return None  # nine of ten
         now = rpm_version_key(package.version)
@@ -197,8 +205,7 @@ class Offers:
                 newer.setdefault(offer.version, []).append(offer)
         advised: dict[str, list[Advisory]] = {}
         for text, advisory in notices:
-            if text != package.version and rpm_version_key(text) > now:
-                advised.setdefault(_carrier(newer, text), []).append(advisory)
+            advised.setdefault(_carrier(newer, text), []).append(advisory)
         if not newer:
             return None
         candidate = self.candidates.get(package.key, "")
@@ -212,6 +219,21 @@ class Offers:
                 for text in sorted(newer, key=rpm_version_key, reverse=True)
             ),
         )
+
+    def _told(self, rpm: Rpm) -> _Told:
+        """Return the advisories of the version that is installed, and those of newer ones with what they name."""
+        found = self._sorted.get((rpm.key, rpm.version))
+        if found is None:
+            now = rpm_version_key(rpm.version)
+            same: list[Advisory] = []
+            newer: list[tuple[str, Advisory]] = []
+            for text, advisory in self.notices[rpm.key]:
+                if text == rpm.version or (key := rpm_version_key(text)) == now:
+                    same.append(advisory)
+                elif key > now:
+                    newer.append((text, advisory))
+            found = self._sorted[rpm.key, rpm.version] = (tuple(same), newer)
+        return found
 
 
 def _carrier(newer: dict[str, list[Offer]], text: str) -> str:
