@@ -10,7 +10,7 @@ from typing import Any
 
 from fleetctl.packages.change import Change, Trouble, TroubleKind, Wanted
 
-__all__ = ["HostPlan", "LeftOut", "Plan", "PlannedPatch", "moved", "title"]
+__all__ = ["SCHEMA_VERSION", "HostPlan", "LeftOut", "Plan", "PlannedPatch", "moved", "title"]
 
 SCHEMA_VERSION = "1.0"
 
