@@ -147,7 +147,7 @@ def test_hosts_of_a_plan_are_those_with_something_to_do(fleet: Fleet) -> None:
     with pytest.raises(UsageError, match="nothing to install"):
         fleet.patch_install(plan.only(["web-1"]))
     gone = HostPlan(host="gone", manager="apt", baseline="b", patches=shares[0].patches)
-    with pytest.raises(NotFoundError, match="does not know 1 of the plan.s hosts: gone"):
+    with pytest.raises(NotFoundError, match=r"does not know 1 of the plan.s hosts: gone"):
         fleet.planned_hosts(Plan(plan_id="p", made=datetime.now(UTC), hosts=(gone,)))
 
 

@@ -146,7 +146,12 @@ def test_what_was_killed_in_the_middle_is_broken(text, code):
 @given(st.text())
 def test_no_text_makes_it_raise(text):
     sections = answer(
-        zypper_would=text, rpm_apply_1=text, host_place=text, rpm_doubled=text, rpm_changed=text, host_left=text
+        zypper_would=text,
+        rpm_apply_1=text,
+        host_place=text,
+        rpm_doubled=text,
+        rpm_changed=text,
+        host_left=text,
     )
     Zypper().parse_simulation(sections)
     Zypper().parse_application(sections)

@@ -158,7 +158,8 @@ async def test_it_sends_rubbish_after_its_version(client, serve):
 async def test_no_algorithm_in_common(another_sshd, client, extra, what, offers):
     server = another_sshd(extra=extra)
     client.trust(server)
-    for _ in range(5):  # a server that closes before it has read all takes back, as TCP does, what it had said
+    # A server that closes before it has read all takes back, as TCP does, what it had said.
+    for _ in range(5):
         found = await unreachable(client, server.host())
         if found.reason is not Reason.CONNECTION_CLOSED:
             break
