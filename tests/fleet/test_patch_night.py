@@ -98,6 +98,11 @@ def test_security_fixes_are_planned_installed_and_proved(
     assert (last["AttemptedCount"], last["AlreadyInstalledCount"]) == (0, len(share["Patches"]))
     assert host.output("ls -A /var/tmp").find("fleetctl") == -1, "nothing is left of the jobs"
 
+    host.output("apt-get -y -qq --allow-downgrades install fl-lib=1.0-1 && touch /run/reboot-required")
+    told = run("patch", "install", "all", "--package", "fl-lib", "--yes")
+    assert told.stdout.startswith("DONE "), told.stdout
+    assert f"upgrade  fl-lib.all  1.0-1  {planned['fl-lib']}" in told.stdout
+    assert "rebooted: " in told.stdout
     idle = run("patch", "install", "all", "--package", "fl-held", "--yes")
     assert idle.returncode == 5, (
         "what is held leaves a host not compliant, whether anything could be installed or not"
@@ -121,6 +126,14 @@ def test_a_failing_maintainer_script_is_named_and_hides_nothing(
     ] == "FAILED"
     assert "Reboot" not in data["Install"], "a host that is half done is not rebooted"
     assert "dpkg --configure -a" in run("patch", "scan", "all").stderr
+    plan = run("patch", "plan", "all", "--package", "fl-broken")
+    assert plan.returncode == 3, "what is broken is told, also where nothing else is to be done"
+    assert "dpkg --configure -a" in plan.stderr
+    boot = host.boot_id()
+    host.output("touch /run/reboot-required")
+    idle = run("patch", "install", "all", "--package", "fl-broken", "--yes")
+    assert (idle.returncode, host.boot_id()) == (5, boot), idle.stderr
+    assert "not rebooted: packages on it are half done (fl-broken)" in idle.stderr
 
 
 def test_a_host_that_moved_since_the_plan_is_refused(

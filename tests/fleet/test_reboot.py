@@ -207,6 +207,25 @@ async def test_reboot_is_refused_while_somebody_inhibits_it(fresh_debian: Machin
     assert fresh_debian.boot_id() == before
 
 
+async def test_reboot_is_refused_while_a_job_of_another_run_is_at_work(
+    debian: Machine, tmp_path: Path
+) -> None:
+    before = debian.boot_id()
+    folder = "/var/tmp/fleetctl-0"
+    debian.output(f"""
+        mkdir -p {folder}/20200101T000000.000-abcdef.x {folder}/20190101T000000.000-abcdef.x
+        cd {folder}/20200101T000000.000-abcdef.x
+        echo 'sleep 300; :' >supervise
+        nohup sh "$PWD/supervise" >/dev/null 2>&1 &
+        echo "setsid - $! 0 0 x" >claimed
+        echo "setsid - $! 0 0 x" >../20190101T000000.000-abcdef.x/claimed""")
+    (outcome,) = (await run_on(tmp_path, rebooting(), debian)).outcomes
+    told_of = debian.output(f"kill $(cut -d' ' -f3 {folder}/2020*/claimed); rm -r {folder}; echo gone")
+    assert (outcome.reason, told_of) == (Reason.REBOOT_REFUSED, "gone"), told(outcome)
+    assert outcome.message.endswith("is at work there: 20200101T000000.000-abcdef.x"), outcome.message
+    assert debian.boot_id() == before
+
+
 @pytest.mark.parametrize("detached", [False, True], ids=["attached", "detached"])
 async def test_reboot_goes_on_where_the_controller_was_killed(
     detached: bool, fresh_deb12: Machine, tmp_path: Path

@@ -166,7 +166,7 @@ def leave_with_plan(
         write(tell_plan(made), "json" if format_ == "table" else format_, output)
     if format_ == "table":
         show_plan(made)
-    code = 3 if any(map(stuck, made.work)) else 0
+    code = 3 if any(map(stuck, made.hosts)) else 0
     if run is not None:
         code = exit_code(run.outcomes, interrupted=run.interrupted) or code
         show_problems(run.report["Invocations"])

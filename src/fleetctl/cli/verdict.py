@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fleetctl.cli.app import App
+from fleetctl.cli.patch_done import show_done
 
 if TYPE_CHECKING:
     from fleetctl.engine.order import RunResult
@@ -29,6 +30,7 @@ def show_verdict(app: App, scanned: Scanned, given: Mapping[str, Any], *, second
     """
     shown = _of_severity(scanned.report, given.get("severity", ()))
     if given["format_"] == "table" and given["output"] is None:
+        show_done(scanned.run.outcomes)
         _show_tables(shown)
     else:
         from fleetctl.cli.output import write  # noqa: PLC0415

@@ -19,6 +19,8 @@ __all__ = ["Connector"]
 # A host that has said nothing by then may be a black hole: its place goes to another. One that has answered keeps it,
 # however slow it is, for what follows costs CPU on both sides.
 _SILENT_AFTER = 1.0
+# An alarm that rings this much too late, in seconds, says that this program was busy, and nothing about the host.
+_LATE = 0.1
 # Transports end their first attempt by themselves, with a reason; this much later it is cut off.
 _GRACE = 2.0
 # Between attempts at a host that was lost, in seconds.
@@ -121,26 +123,17 @@ class Connector:
 
     async def _connect(self, host: Host, attempts: _Attempts) -> Connection:
         await self._places.acquire()
-        held = True
-
-        def give_up_place() -> None:
-            nonlocal held
-            if held:
-                held = False
-                self._places.release()
-
-        timer = asyncio.get_running_loop().call_later(_SILENT_AFTER, give_up_place)
+        place = _Place(self._places)
         limit = asyncio.timeout_at(attempts.deadline())
         try:
             async with limit:
-                return await self.transport(host.transport).connect(host, on_answer=timer.cancel)
+                return await self.transport(host.transport).connect(host, on_answer=place.keep)
         except (Unreachable, FleetError):
             raise
         except Exception as exc:  # a transport that breaks its promise must not end the other hosts' run
             raise (attempts.out_of_time(host) if limit.expired() else _broken_promise(host, exc)) from exc
         finally:
-            timer.cancel()
-            give_up_place()
+            place.leave()
 
     async def close(self) -> None:
         """Close all transports; whatever goes wrong with one, the others are closed too."""
@@ -148,6 +141,37 @@ class Connector:
             with contextlib.suppress(Exception):
                 await transport.close()
         self._transports.clear()
+
+
+class _Place:
+    """A place among those that connect, from which a host that stays silent is sent away."""
+
+    def __init__(self, places: asyncio.Semaphore) -> None:
+        self._places = places
+        self._held = True
+        self._loop = asyncio.get_running_loop()
+        self._set_alarm()
+
+    def keep(self) -> None:
+        """Stay: the host has answered."""
+        self._alarm.cancel()
+
+    def leave(self) -> None:
+        """Give the place to another."""
+        self._alarm.cancel()
+        if self._held:
+            self._held = False
+            self._places.release()
+
+    def _set_alarm(self) -> None:
+        self._due = self._loop.time() + _SILENT_AFTER
+        self._alarm = self._loop.call_at(self._due, self._ring)
+
+    def _ring(self) -> None:
+        if self._loop.time() - self._due > _LATE:  # it may have answered: nobody listened
+            self._set_alarm()
+        else:
+            self.leave()
 
 
 class _Attempts:

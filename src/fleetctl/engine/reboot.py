@@ -34,6 +34,7 @@ _KEY_REASONS = frozenset({Reason.HOST_KEY_CHANGED, Reason.HOST_KEY_UNKNOWN, Reas
 _REFUSALS = {
     "root": "only root may reboot it: add --become",
     "inhibited": "wait until that has ended, or end it; look there: systemd-inhibit --list",
+    "busy": "wait until that has ended, or end it with: fleetctl runs cancel; then reboot it",
     "program": "reboot it by hand",
 }
 
@@ -188,7 +189,8 @@ class _Way:
 
     def _refused(self, why: str) -> RebootFailed:
         kind, _, more = why.partition(": ")
-        message = {"root": more, "program": more, "inhibited": f"somebody holds it up: {more}"}.get(kind, why)
+        words = {"root": more, "program": more, "busy": more, "inhibited": f"somebody holds it up: {more}"}
+        message = words.get(kind, why)
         return RebootFailed(
             Reason.REBOOT_REFUSED,
             f"was not rebooted: {message}",

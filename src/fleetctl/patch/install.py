@@ -227,11 +227,16 @@ class _Installation:
 
     def _wants_reboot(self, look: Look) -> bool:
         """Never after something went wrong: a host whose packages are half done may not come up again."""
-        if self._done.problem or self._task.reboot == "never":
-            return False
+        wanted = bool(look.state.reboot.needed)
         if self._task.reboot == "always":
-            return bool(self._done.attempted) or bool(look.state.reboot.needed)
-        return bool(look.state.reboot.needed)
+            wanted = wanted or bool(self._done.attempted)
+        if self._done.problem or self._task.reboot == "never" or not wanted:
+            return False
+        if look.state.broken:
+            names = ", ".join(package.name for package in look.state.broken[:5])
+            self._done.warnings.append(f"not rebooted: packages on it are half done ({names})")
+            return False
+        return True
 
     async def _reboot(self, look: Look) -> Look:
         reboots = Reboots(self._session, self._task.rule, become=self._become)

@@ -116,7 +116,7 @@ async def plan_host(
     """Make one host's share of a plan."""
     plan = host_plan(session.host, look, choice)
     if not plan.patches or look.result is None:
-        return plan
+        return replace(plan, troubles=_broken(look.state))
     asked = 0
 
     async def ask(patches: Sequence[PlannedPatch]) -> Simulation:
@@ -148,6 +148,14 @@ async def plan_host(
         free=simulation.free,
         troubles=simulation.troubles,
         notes=simulation.notes,
+    )
+
+
+def _broken(state: PackageState) -> tuple[Trouble, ...]:
+    """Tell what is broken where nobody asks the package manager, who would tell it."""
+    return tuple(
+        Trouble(kind=TroubleKind.BROKEN, message=fault.what, mend=fault.mend, packages=fault.packages)
+        for fault in state.faults
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -138,8 +139,10 @@ class ScanTask:
     def _aside(self) -> Executor:
         """Where answers are judged, some 30 ms of CPU each, while connections go on.
 
-        One thread: with more, the connections of hundreds of hosts wait for their turn to be served until they time out.
+        One thread, which is made to give way ten times as often as Python would: with more, or for longer at a time, the connections of
+        hundreds of hosts wait for their turn to be served until they time out.
         """
+        sys.setswitchinterval(min(sys.getswitchinterval(), 0.0005))
         return ThreadPoolExecutor(max_workers=1, thread_name_prefix="judge")
 
     def judge(self, host: Host, stdout: bytes, stderr: bytes, outcome: Outcome) -> Outcome:

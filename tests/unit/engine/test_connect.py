@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,20 @@ async def test_a_silent_host_gives_up_its_place_to_another(monkeypatch: pytest.M
         await silent
     assert await made.open(HOST) == "connected"
     assert made._places._value == 1
+
+
+async def test_who_did_not_listen_calls_no_host_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connect, "_SILENT_AFTER", 0.05)
+    made, _ = connector(3600, connect_concurrency=1)
+    silent = asyncio.create_task(made.open(HOST))
+    await asyncio.sleep(0)
+    time.sleep(0.3)  # noqa: ASYNC251 - nobody listens
+    await asyncio.sleep(0)
+    assert made._places._value == 0
+    assert await made.open(HOST) == "connected", "it was silent while somebody listened, too"
+    silent.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await silent
 
 
 async def test_a_slow_host_that_has_answered_keeps_its_place(monkeypatch: pytest.MonkeyPatch) -> None:

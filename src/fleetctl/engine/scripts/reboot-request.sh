@@ -8,7 +8,24 @@ refuse() {
     exit 1
 }
 
+# Another run's detached job would be lost. Jobs of one run share the time with which their names begin.
+others() {
+    own=${FLEETCTL_INVOCATION-}
+    for d in /var/tmp/fleetctl-*/*; do
+        [ -e "$d/claimed" ] && [ ! -e "$d/result" ] || continue
+        job=${d##*/}
+        [ "${job%%-*}" != "${own%%-*}" ] || continue
+        read -r manager boot pid rest <"$d/claimed" || continue
+        [ "$manager" != none ] || continue
+        case $(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null) in
+            *"$d/supervise"*) echo "$job"; return ;;
+        esac
+    done
+}
+
 [ "$(id -u)" = 0 ] || refuse "root: $(id -un 2>/dev/null) may not reboot it"
+job=$(others)
+[ -z "$job" ] || refuse "busy: a detached job of another run is at work there: $job"
 
 if [ -d /run/systemd/system ] && command -v systemctl >/dev/null 2>&1; then
     # Before systemd 257 root is not held up by inhibitors; whoever holds one is in the middle of something.
