@@ -214,9 +214,9 @@ def test_interrupts_let_go_of_it_and_attach_takes_it_up(detached: Callable[[str]
     on = detached("tiny")
     controller = on.start("--", LINES)
     until(lambda: on.printed() > 0, seconds=60, what="the job prints")
-    while controller.poll() is None:  # the first lets what runs finish, the second lets go of it
+    for _ in range(2):  # the first lets what runs finish, the second lets go of it; a third would abort
         controller.send_signal(signal.SIGINT)
-        time.sleep(0.5)
+        time.sleep(1)
     left = ended(controller)
     assert the_only(left)["Status"] == "InProgress", left
     assert on.left() != []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -198,9 +199,15 @@ class Machine(LabHost):
     def kill_sshd(self) -> None:
         """Kill its SSH daemon and every session; it does not come back until `restart_sshd`."""
         self.inside(*self.stop_ssh)
-        for pid in self._processes(SSH_DAEMONS):
-            os.kill(pid, signal.SIGKILL)
-        until(lambda: not self._processes(SSH_DAEMONS), seconds=5, what=f"no sshd is left on {self.name}")
+
+        def none_left() -> bool:
+            left = self._processes(SSH_DAEMONS)  # one may have forked while it was looked for
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            return not left
+
+        until(none_left, seconds=60, what=f"no sshd is left on {self.name}")
 
     def restart_sshd(self) -> None:
         """Start its SSH daemon again and wait until it answers."""
